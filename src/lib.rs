@@ -1,0 +1,7 @@
+//! The shared Kubernetes informer as a daemon.
+//!
+//! Data flows one way: `reflector` → `store` → `view` → `subscription` → `grpc`.
+//! `ARCHITECTURE.md` is the map of this house.
+
+pub mod proto;
+pub mod resource;

@@ -1,0 +1,3 @@
+//! The `informerd` binary.
+
+fn main() {}

@@ -1,0 +1,48 @@
+//! What an upstream watch says.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Object, ResourceVersion};
+
+/// One decoded line of an upstream watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamEvent {
+    /// The object was created (or is part of the initial state).
+    Added(Arc<Object>),
+    /// The object was changed.
+    Modified(Arc<Object>),
+    /// The object was deleted; its last state, at the version of the deletion.
+    Deleted(Arc<Object>),
+    /// Nothing was missed up to this version.
+    Bookmark {
+        /// The version.
+        version: ResourceVersion,
+        /// The annotation `k8s.io/initial-events-end` is `"true"`: the initial state is complete.
+        initial_events_end: bool,
+    },
+    /// The watch has failed; nothing follows.
+    Error(Status),
+}
+
+/// The part of a `metav1.Status` that decides what happens next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// HTTP status code; 0 if the answer held none.
+    pub code: u16,
+    /// Machine-readable reason, for example `Expired`.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// Reasons of `details.causes`, for example `ResourceVersionTooLarge`.
+    pub causes: Vec<String>,
+    /// How long the server asks to wait, from `Retry-After` or `details.retryAfterSeconds`.
+    pub retry_after: Option<Duration>,
+}
+
+impl Status {
+    /// Whether the requested version is no longer in the server's history. Servers differ in the
+    /// reason (`Expired`, `Gone`), never in the code.
+    pub fn is_expired(&self) -> bool {
+        self.code == 410
+    }
+}

@@ -1,0 +1,6 @@
+//! What informerd is judged by: a simulated apiserver, a recorder and one validator per guarantee.
+//!
+//! Nothing here may depend on the daemon's own decoding, filtering or storage: a judge that
+//! shares code with the accused errs in its favour.
+
+pub mod trace;
