@@ -9,7 +9,7 @@ mod labels;
 mod object;
 mod version;
 
-pub use event::{Status, UpstreamEvent};
+pub use event::{Delta, Status, UpstreamEvent};
 pub use gvr::{Gvr, ResourceInfo};
 pub use key::Key;
 pub use labels::Labels;

@@ -24,6 +24,17 @@ pub enum UpstreamEvent {
     Error(Status),
 }
 
+/// One step of a resource's history, after whatever upstream got wrong has been sorted out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// The object was created or changed: its state now.
+    Set(Arc<Object>),
+    /// The object was deleted; its last state, at the version of the deletion.
+    Deleted(Arc<Object>),
+    /// Nothing was missed up to this version.
+    Bookmark(ResourceVersion),
+}
+
 /// The part of a `metav1.Status` that decides what happens next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
