@@ -1,0 +1,1 @@
+//! Field selectors against the cases of k8s.io/apimachinery pkg/fields.

@@ -1,0 +1,1 @@
+//! Label selectors against the cases of k8s.io/apimachinery pkg/labels.

@@ -1,0 +1,1 @@
+//! Filters: limits, faults, canonical form and fingerprint.

@@ -1,0 +1,1 @@
+//! Paths: spelling, and the walk compared with a parsed document.
