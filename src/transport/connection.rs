@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     io,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{self, Poll},
 };
@@ -19,6 +19,7 @@ use h2::{Reason, RecvStream, server::SendResponse};
 use http::Request;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::unconstrained,
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -148,12 +149,9 @@ where
             self.drain = None;
             self.h2.graceful_shutdown();
         }
-        if self.keepalive.poll_dead(cx, self.socket.reads()).is_ready() {
-            return Poll::Ready(Err(Ended::Dead));
-        }
         loop {
             // Streams before the connection: what they say now is written in this very wake.
-            while let Poll::Ready(Some(())) = self.streams.poll_next_unpin(cx) {}
+            while let Poll::Ready(Some(())) = self.poll_streams(cx) {}
             match self.poll_requests(cx) {
                 Poll::Ready(Ok(Progress::Accepted)) => {}
                 Poll::Ready(Ok(Progress::Closed)) => return Poll::Ready(Ok(())),
@@ -161,10 +159,20 @@ where
                 Poll::Pending => break,
             }
         }
+        // After the reads, so that a process that was held up doesn't blame its clients.
+        if self.keepalive.poll_dead(cx, self.socket.reads()).is_ready() {
+            return Poll::Ready(Err(Ended::Dead));
+        }
         if let Poll::Ready(Err(error)) = self.socket.poll_flush(cx) {
             return Poll::Ready(Err(error.into()));
         }
         Poll::Pending
+    }
+
+    /// Polls the streams that were woken. What they do is bounded by their send capacity; they
+    /// must not use up the task's cooperative budget, or the socket's turn would never come.
+    fn poll_streams(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<()>> {
+        pin!(unconstrained(self.streams.next())).poll(cx)
     }
 
     /// Moves frames in both directions and starts the requests that have come in.

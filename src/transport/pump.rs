@@ -7,7 +7,7 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -113,36 +113,51 @@ enum End {
     Trailers(HeaderMap),
 }
 
-/// Takes everything from the body that is ready now, up to [`STEP`] bytes.
+/// Takes everything from the body that is ready now, up to [`STEP`] bytes; fails once the client
+/// has reset the stream.
 fn poll_step(
     cx: &mut Context<'_>,
     send: &mut SendStream<Segments>,
     mut body: Pin<&mut Body>,
 ) -> Poll<Result<(Segments, End), Cut>> {
-    if send.poll_reset(cx).is_ready() {
+    let mut data = Segments::default();
+    let step = poll_frames(cx, body.as_mut(), &mut data);
+    // `h2` wakes whoever is registered when it grants capacity, even if asked by that very
+    // stream. With data at hand the stream goes on anyway, so it registers nobody.
+    let mut quiet = Context::from_waker(Waker::noop());
+    let registered = if step.is_ready() { &mut quiet } else { cx };
+    if send.poll_reset(registered).is_ready() {
         return Poll::Ready(Err(Cut::Client));
     }
-    let mut data = Segments::default();
+    let end = ready!(step)?;
+    Poll::Ready(Ok((data, end)))
+}
+
+fn poll_frames(
+    cx: &mut Context<'_>,
+    mut body: Pin<&mut Body>,
+    data: &mut Segments,
+) -> Poll<Result<End, Cut>> {
     loop {
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(status))) => return Poll::Ready(Err(Cut::Body(status))),
-            Poll::Ready(None) => return Poll::Ready(Ok((data, End::Clean))),
+            Poll::Ready(None) => return Poll::Ready(Ok(End::Clean)),
             Poll::Pending if data.is_empty() => return Poll::Pending,
-            Poll::Pending => return Poll::Ready(Ok((data, End::Open))),
+            Poll::Pending => return Poll::Ready(Ok(End::Open)),
         };
         match frame.into_data() {
             Ok(bytes) => data.push(bytes),
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                return Poll::Ready(Ok((data, End::Trailers(trailers))));
+                return Poll::Ready(Ok(End::Trailers(trailers)));
             }
         }
         if body.is_end_stream() {
-            return Poll::Ready(Ok((data, End::Clean)));
+            return Poll::Ready(Ok(End::Clean));
         }
         if data.len() >= STEP {
-            return Poll::Ready(Ok((data, End::Open)));
+            return Poll::Ready(Ok(End::Open));
         }
     }
 }

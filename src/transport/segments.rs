@@ -65,10 +65,7 @@ impl Segments {
     }
 
     fn pop(&mut self) -> Bytes {
-        let second = mem::replace(
-            &mut self.second,
-            self.rest.pop_front().unwrap_or_else(Bytes::new),
-        );
+        let second = mem::replace(&mut self.second, self.rest.pop_front().unwrap_or_default());
         let first = mem::replace(&mut self.first, second);
         self.len -= first.len();
         first

@@ -7,6 +7,7 @@ mod lifecycle;
 mod raw;
 mod responses;
 mod stall;
+mod writes;
 
 use std::{
     convert::Infallible,

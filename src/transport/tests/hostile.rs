@@ -2,8 +2,8 @@
 
 use super::{
     raw::{
-        DATA, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, REFUSED_STREAM, RST_STREAM, Raw, SETTINGS, frame,
-        request, reset,
+        DATA, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, REFUSED_STREAM, RST_STREAM, Raw, SETTINGS,
+        lying_request, request, reset,
     },
     *,
 };
@@ -65,10 +65,7 @@ async fn a_flood_of_forced_resets_ends_its_connection() {
         };
         let server = Server::start(limits, service(|_| full("fine"))).await;
         let mut raw = Raw::connect(server.addr, &[]).await;
-        // A window update of zero is an error of its stream, which the server must reset.
-        let flood: Vec<u8> = (0..100)
-            .flat_map(|n| [request(2 * n + 1, "/"), frame(8, 0, 2 * n + 1, &[0; 4])].concat())
-            .collect();
+        let flood: Vec<u8> = (0..100).flat_map(|n| lying_request(2 * n + 1)).collect();
         raw.send(&flood).await;
         let goaway = raw.next_of(GOAWAY).await.expect("told why");
         assert_eq!(goaway.code(), ENHANCE_YOUR_CALM);

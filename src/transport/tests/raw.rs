@@ -94,10 +94,22 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 
 /// `GET http://a/<path>` in HPACK without the dynamic table.
 pub(super) fn request(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_STREAM_END_HEADERS, stream, &get(path))
+}
+
+/// A request that announces a body and has none: an error of its stream, which the server must
+/// reset.
+pub(super) fn lying_request(stream: u32) -> Vec<u8> {
+    let content_length_5 = [0x0f, 0x0d, 1, b'5'];
+    let block = [get("/"), content_length_5.to_vec()].concat();
+    frame(HEADERS, END_STREAM_END_HEADERS, stream, &block)
+}
+
+fn get(path: &str) -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x01, 1, b'a', 0x04];
     block.push(u8::try_from(path.len()).expect("short"));
     block.extend_from_slice(path.as_bytes());
-    frame(HEADERS, END_STREAM_END_HEADERS, stream, &block)
+    block
 }
 
 pub(super) fn reset(stream: u32) -> Vec<u8> {

@@ -53,29 +53,30 @@ async fn a_reader_without_window_gets_a_status_and_its_neighbours_go_on() {
 #[tokio::test]
 async fn a_reader_with_a_huge_window_that_never_reads_the_socket_is_cut() {
     bounded(async {
-        let endless = service(|_| {
-            let block = Bytes::from(vec![0; 32 * 1024]);
-            let blocks =
-                futures::stream::repeat_with(move || Ok::<_, Infallible>(data(block.clone())));
-            Response::new(Body::new(http_body_util::StreamBody::new(blocks)))
-        });
+        let ((feed, gone), service) = one_fed();
+        // Far more than kernels buffer for a socket; one allocation, shared.
+        let block = Bytes::from(vec![0; 32 * 1024]);
+        for _ in 0..2_000 {
+            feed.send(data(block.clone())).expect("open");
+        }
         let limits = Limits {
-            keepalive_interval: Duration::from_millis(200),
-            keepalive_timeout: Duration::from_millis(200),
+            keepalive_interval: Duration::from_secs(1),
+            keepalive_timeout: Duration::from_secs(1),
             ..limits()
         };
-        let server = Server::start(limits, endless).await;
+        let server = Server::start(limits, service).await;
         let largest = (1 << 31) - 1;
         let mut raw = Raw::connect(server.addr, &[(4, largest)]).await;
         let more = (largest - 65_535).to_be_bytes();
         raw.send(&frame(WINDOW_UPDATE, 0, 0, &more)).await;
-        raw.send(&request(1, "/")).await;
-        // Nothing is read from here on; the server must come to its end all the same.
-        server.drain.cancel();
-        server.task.await.expect("no panic");
+        raw.send(&request(1, "/fed")).await;
+        // Nothing is read from here on; the stream and its connection come to their end.
+        gone.await.expect("the body is dropped once stalled");
         assert_eq!(server.stats.stalled(), 1);
-        assert_eq!(server.stats.open_streams(), 0);
-        drop(raw);
+        let stats = Arc::clone(&server.stats);
+        server.finish().await;
+        assert_eq!(stats.keepalive_timeouts(), 1);
+        drop((raw, feed));
     })
     .await;
 }
