@@ -5,4 +5,4 @@
 
 pub mod proto;
 pub mod resource;
-pub mod selector;
+pub mod transport;

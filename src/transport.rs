@@ -1,0 +1,70 @@
+//! The HTTP/2 server under gRPC: one task per connection, built on `h2`.
+//!
+//! This room knows HTTP/2 and nothing of messages, methods or Kubernetes. It takes any
+//! `tower::Service` from requests to responses and adds what long-lived streams need and general
+//! servers don't offer: a stalled reader is ended *with trailers*, nothing is queued beyond the
+//! peer's window, all frames of one wake leave in one write, and a drain lets open streams end.
+//!
+//! ```text
+//! listener ── accepts, caps, drains ──► connection ── one task ──► pump, one future per stream
+//!                                          │  ▲                      │
+//!                                     keepalive  request body   segments (shared bytes)
+//!                                          └── cork: one write per wake
+//! ```
+
+mod connection;
+mod cork;
+mod keepalive;
+mod limits;
+mod listener;
+mod pump;
+mod request;
+mod segments;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{Context, serve_connection};
+pub use limits::Limits;
+pub use listener::serve;
+pub use request::RequestBody;
+pub use stats::Stats;
+
+use std::{convert::Infallible, net::SocketAddr};
+
+/// The two ends of the connection that a request came in on; found in the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Address of the client, as the socket reports it (a proxy's address behind a proxy).
+    pub remote: SocketAddr,
+    /// Address on which the connection was accepted, if the socket still knows it.
+    pub local: Option<SocketAddr>,
+}
+
+/// What a connection needs of a service; implemented by everything that fits, never by hand.
+///
+/// `tonic::service::Routes` and `axum::Router`-like services fit. The service is cloned once per
+/// connection and once per request.
+pub trait HttpService:
+    tower::Service<
+        http::Request<tonic::body::Body>,
+        Response = http::Response<tonic::body::Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: tower::Service<
+            http::Request<tonic::body::Body>,
+            Response = http::Response<tonic::body::Body>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static
+{
+}

@@ -1,0 +1,242 @@
+//! One connection, one task: reads frames, runs its requests, writes once per wake.
+//!
+//! Every request is a future inside this task, not a task of its own. So whatever wakes many
+//! streams of a connection wakes one task, and all their frames leave in one write. A wake polls
+//! only the streams that were woken.
+
+use std::{
+    any::Any,
+    future::poll_fn,
+    io,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{self, Poll},
+};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use h2::{Reason, RecvStream, server::SendResponse};
+use http::Request;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::unconstrained,
+    time::timeout,
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::body::Body;
+
+use super::{
+    HttpService, Limits, Peer, RequestBody, Stats,
+    cork::{self, Cork},
+    keepalive::Keepalive,
+    pump::{self, Cut},
+    segments::Segments,
+};
+
+/// What all connections of a server share.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The limits of each connection.
+    pub limits: Arc<Limits>,
+    /// The counters that each connection adds to.
+    pub stats: Arc<Stats>,
+    /// When cancelled: tell the client to open no more streams (GOAWAY), let the open ones end,
+    /// then close.
+    pub drain: CancellationToken,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the client sent no http/2 preface within the handshake limit")]
+    Silent,
+    #[error("a drain began before the handshake was complete")]
+    Draining,
+    #[error("the client answered no ping")]
+    Dead,
+    #[error(transparent)]
+    Http(#[from] h2::Error),
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+}
+
+/// Serves one connection until it is closed. Never fails: a broken peer is the normal case and is
+/// only logged.
+///
+/// `io` is the socket, or a TLS stream over it. Dropping the future closes the connection and
+/// drops all its requests.
+pub async fn serve_connection<IO, S>(io: IO, peer: Peer, service: S, context: Context)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    let _open = context.stats.hold_connection();
+    let stats = Arc::clone(&context.stats);
+    let ended = async {
+        let mut driver = Driver::handshake(io, peer, service, context).await?;
+        poll_fn(|cx| driver.poll(cx)).await
+    };
+    match ended.await {
+        Ok(()) => tracing::debug!(remote = %peer.remote, "connection closed"),
+        Err(reason) => {
+            match reason {
+                Ended::Dead => stats.add_keepalive_timeout(),
+                Ended::Silent => stats.add_handshake_failure(),
+                _ => {}
+            }
+            tracing::debug!(remote = %peer.remote, %reason, "connection ended");
+        }
+    }
+}
+
+struct Driver<IO, S> {
+    h2: h2::server::Connection<Cork<IO>, Segments>,
+    socket: cork::Handle<IO>,
+    streams: FuturesUnordered<BoxFuture<'static, ()>>,
+    keepalive: Keepalive,
+    /// `None` once the drain has begun.
+    drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    service: S,
+    peer: Peer,
+    limits: Arc<Limits>,
+    stats: Arc<Stats>,
+}
+
+impl<IO, S> Driver<IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    async fn handshake(io: IO, peer: Peer, service: S, context: Context) -> Result<Self, Ended> {
+        let Context {
+            limits,
+            stats,
+            drain,
+        } = context;
+        let (io, socket) = cork::cork(io);
+        let handshake = limits.builder().handshake::<_, Segments>(io);
+        let mut h2 = tokio::select! {
+            done = timeout(limits.handshake, handshake) => match done {
+                Ok(Ok(h2)) => h2,
+                Ok(Err(error)) => {
+                    stats.add_handshake_failure();
+                    return Err(error.into());
+                }
+                Err(_) => return Err(Ended::Silent),
+            },
+            () = drain.cancelled() => return Err(Ended::Draining),
+        };
+        let pings = h2.ping_pong().expect("the ping handle is taken only here");
+        let keepalive = Keepalive::new(pings, limits.keepalive_interval, limits.keepalive_timeout);
+        Ok(Self {
+            h2,
+            socket,
+            streams: FuturesUnordered::new(),
+            keepalive,
+            // A child, so that the wakes of many connections don't meet at one lock.
+            drain: Some(Box::pin(drain.child_token().cancelled_owned())),
+            service,
+            peer,
+            limits,
+            stats,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Ended>> {
+        if let Some(drain) = &mut self.drain
+            && drain.as_mut().poll(cx).is_ready()
+        {
+            self.drain = None;
+            self.h2.graceful_shutdown();
+        }
+        loop {
+            // Streams before the connection: what they say now is written in this very wake.
+            while let Poll::Ready(Some(())) = self.poll_streams(cx) {}
+            match self.poll_requests(cx) {
+                Poll::Ready(Ok(Progress::Accepted)) => {}
+                Poll::Ready(Ok(Progress::Closed)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => break,
+            }
+        }
+        // After the reads, so that a process that was held up doesn't blame its clients.
+        if self.keepalive.poll_dead(cx, self.socket.reads()).is_ready() {
+            return Poll::Ready(Err(Ended::Dead));
+        }
+        if let Poll::Ready(Err(error)) = self.socket.poll_flush(cx) {
+            return Poll::Ready(Err(error.into()));
+        }
+        Poll::Pending
+    }
+
+    /// Polls the streams that were woken. What they do is bounded by their send capacity; they
+    /// must not use up the task's cooperative budget, or the socket's turn would never come.
+    fn poll_streams(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<()>> {
+        pin!(unconstrained(self.streams.next())).poll(cx)
+    }
+
+    /// Moves frames in both directions and starts the requests that have come in.
+    fn poll_requests(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<Progress, h2::Error>> {
+        let mut accepted = false;
+        loop {
+            match self.h2.poll_accept(cx)? {
+                Poll::Ready(Some((request, respond))) => {
+                    accepted = true;
+                    self.streams.push(self.request(request, respond));
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(Progress::Closed)),
+                Poll::Pending if accepted => return Poll::Ready(Ok(Progress::Accepted)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The future of one request. A panic inside it resets its stream and ends nothing else.
+    fn request(
+        &self,
+        request: Request<RecvStream>,
+        mut respond: SendResponse<Segments>,
+    ) -> BoxFuture<'static, ()> {
+        let mut request = request.map(|body| Body::new(RequestBody::new(body)));
+        request.extensions_mut().insert(self.peer);
+        let service = self.service.clone();
+        let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
+        let open = stats.hold_stream();
+        Box::pin(async move {
+            let _open = open;
+            let answer = pump::answer(service, request, &mut respond, &limits, &stats);
+            match AssertUnwindSafe(answer).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(cut)) => {
+                    tracing::debug!(reason = %cut, "stream cut");
+                    if matches!(cut, Cut::Body(_) | Cut::Http(_)) {
+                        respond.send_reset(Reason::INTERNAL_ERROR);
+                    }
+                }
+                Err(panic) => {
+                    stats.add_panic();
+                    tracing::error!(
+                        panic = panic_text(&*panic),
+                        "request panicked, stream reset"
+                    );
+                    respond.send_reset(Reason::INTERNAL_ERROR);
+                }
+            }
+        })
+    }
+}
+
+enum Progress {
+    /// Requests were started and want their first poll.
+    Accepted,
+    /// The connection is at its end, everything written.
+    Closed,
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}

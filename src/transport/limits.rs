@@ -1,0 +1,97 @@
+//! Every number that bounds a connection, in one place and with its reason.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// Limits and times of the server. `Default` gives the documented values.
+///
+/// What is *not* limited here: PING frames of the client. `h2` keeps at most one answer pending,
+/// so a flood costs its sender as much as us and cannot make memory grow.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections open at one time; further ones are closed right after accept. Default 65,536.
+    pub max_connections: usize,
+    /// Longest wait for the client's connection preface. Default 10 s.
+    pub handshake: Duration,
+    /// Streams open at one time on one connection, advertised in SETTINGS; a stream above it is
+    /// refused with REFUSED_STREAM. Default 1,000.
+    pub max_concurrent_streams: u32,
+    /// Size of a request's header list in bytes; a larger one is answered with status 431.
+    /// Default 16 KiB.
+    pub max_header_list_size: u32,
+    /// Streams that the client has reset before they were accepted (rapid reset); one more ends
+    /// the connection with ENHANCE_YOUR_CALM. Default 20.
+    pub max_pending_accept_reset_streams: usize,
+    /// Streams that the client forces us to reset, over the life of a connection; one more ends
+    /// it with ENHANCE_YOUR_CALM. Default 1,024.
+    pub max_local_error_reset_streams: usize,
+    /// Streams remembered after we have reset them, so that late frames are ignored. Default 50.
+    pub max_concurrent_reset_streams: usize,
+    /// How long such a stream is remembered. Default 1 s.
+    pub reset_stream_duration: Duration,
+    /// Bytes of one stream that may wait in `h2` for the socket. They are shared, not copied, but
+    /// what waits here is no longer a position that a stream could skip from. Default 64 KiB.
+    pub max_send_buffer_size: usize,
+    /// Receive window of one stream in bytes; requests are small. Default 64 KiB.
+    pub initial_stream_window: u32,
+    /// Receive window of one connection in bytes. Default 1 MiB.
+    pub initial_connection_window: u32,
+    /// Silence between an answered PING of ours and the next. Default 20 s.
+    pub keepalive_interval: Duration,
+    /// Longest wait for the answer to a PING, or for any other byte, before the connection is
+    /// dropped as half open. Default 20 s.
+    pub keepalive_timeout: Duration,
+    /// Longest time for which a response may have bytes to send and no room for a single one;
+    /// then it ends with [`stall_trailers`](Self::stall_trailers). Default 30 s.
+    pub stall: Duration,
+    /// After the trailers of a stalled stream: time until it is reset as well. Default 5 s.
+    pub stall_linger: Duration,
+    /// Trailers that end a stalled stream. Default: none, i.e. an empty trailers frame.
+    pub stall_trailers: HeaderMap,
+    /// Time that open streams have to end after a drain began; then their connections are
+    /// dropped. Default 25 s, inside a pod's usual 30 s termination grace.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 65_536,
+            handshake: Duration::from_secs(10),
+            max_concurrent_streams: 1_000,
+            max_header_list_size: 16 * 1024,
+            max_pending_accept_reset_streams: 20,
+            max_local_error_reset_streams: 1_024,
+            max_concurrent_reset_streams: 50,
+            reset_stream_duration: Duration::from_secs(1),
+            max_send_buffer_size: 64 * 1024,
+            initial_stream_window: 64 * 1024,
+            initial_connection_window: 1024 * 1024,
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(20),
+            stall: Duration::from_secs(30),
+            stall_linger: Duration::from_secs(5),
+            stall_trailers: HeaderMap::new(),
+            drain_deadline: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Limits {
+    /// The `h2` builder with every one of these limits set, none left to a library's default.
+    pub(super) fn builder(&self) -> h2::server::Builder {
+        let mut builder = h2::server::Builder::new();
+        builder
+            .max_concurrent_streams(self.max_concurrent_streams)
+            .max_header_list_size(self.max_header_list_size)
+            .max_pending_accept_reset_streams(self.max_pending_accept_reset_streams)
+            .max_local_error_reset_streams(Some(self.max_local_error_reset_streams))
+            .max_concurrent_reset_streams(self.max_concurrent_reset_streams)
+            .reset_stream_duration(self.reset_stream_duration)
+            .max_send_buffer_size(self.max_send_buffer_size)
+            .initial_window_size(self.initial_stream_window)
+            .initial_connection_window_size(self.initial_connection_window);
+        builder
+    }
+}
