@@ -4,4 +4,5 @@
 //! `ARCHITECTURE.md` is the map of this house.
 
 pub mod proto;
+pub mod reflector;
 pub mod resource;
