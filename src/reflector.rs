@@ -9,7 +9,9 @@ mod run;
 mod sink;
 mod stats;
 
+pub mod decode;
 pub mod fetch;
+pub mod lines;
 
 pub use fetch::{FetchError, Fetcher};
 pub use options::ReflectorOptions;
