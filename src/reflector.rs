@@ -1,6 +1,6 @@
 //! The reflector: turns an apiserver's LIST and WATCH of one resource into states and changes.
 //!
-//! One pure machine decides (`machine`), one driver does what it says ([`Reflector::run`]), and
+//! One pure machine decides ([`machine`]), one driver does what it says ([`Reflector::run`]), and
 //! everything leaves through one seam, the [`Sink`]. Beside it stand the other things that are
 //! asked of an apiserver: [`Fetcher`] for old positions.
 
@@ -12,7 +12,9 @@ mod stats;
 pub mod decode;
 pub mod fetch;
 pub mod lines;
+pub mod machine;
 
+pub use decode::DecodeError;
 pub use fetch::{FetchError, Fetcher};
 pub use options::ReflectorOptions;
 pub use run::Reflector;

@@ -45,7 +45,7 @@ fn one_form_for_every_order_of_members() {
         (format!(r#"{{{meta},"apiVersion":"v1","kind":"Pod"}}"#), "}"),
         (
             format!(r#"{{{meta} , "kind":"Pod" , "apiVersion":"v1" }}"#),
-            "  }",
+            " }",
         ),
         (format!(r#"{{{meta}}}"#), "}"),
         (format!(r#"{{"kind":null,{meta}}}"#), "}"),
