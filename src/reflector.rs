@@ -4,7 +4,9 @@
 //! everything leaves through one seam, the [`Sink`]. Beside it stand the other things that are
 //! asked of an apiserver: [`Fetcher`] for old positions.
 
+mod connection;
 mod options;
+mod request;
 mod run;
 mod sink;
 mod stats;

@@ -49,6 +49,9 @@ pub enum Next {
     Wait(Duration),
 }
 
+/// One line of a watch, read or not.
+pub type Line = Result<UpstreamEvent, DecodeError>;
+
 /// What has happened.
 #[derive(Debug)]
 pub enum Input {
@@ -62,7 +65,7 @@ pub enum Input {
     /// error.
     Lines {
         /// The decoded lines.
-        lines: Vec<Result<UpstreamEvent, DecodeError>>,
+        lines: Vec<Line>,
         /// Age of the connection.
         lived: Duration,
     },
@@ -357,7 +360,7 @@ const UNAUTHORIZED_CAP: Duration = Duration::from_secs(5);
 
 /// The version asked for lies in the server's future. Dialects: a cause's reason, a cause's
 /// message, the message alone (client-go `isTooLargeResourceVersionError`).
-fn is_too_large(status: &Status) -> bool {
+pub(super) fn is_too_large(status: &Status) -> bool {
     let too_large = "Too large resource version";
     status.message.contains(too_large)
         || status

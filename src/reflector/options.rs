@@ -13,7 +13,8 @@ pub struct ReflectorOptions {
     pub watch_timeout: Range<Duration>,
     /// A watch without a byte for this long is dead: bookmarks are due each minute.
     pub idle_limit: Duration,
-    /// A watch-list must be complete within this time.
+    /// A watch-list that brings no line for this long, or isn't complete after ten times as long,
+    /// won't be completed.
     pub initial_deadline: Duration,
     /// Response headers must come within this time. LISTs of large resources take long.
     pub response_timeout: Duration,
@@ -42,7 +43,7 @@ impl Default for ReflectorOptions {
             page_limit: 500,
             watch_timeout: Duration::from_secs(300)..Duration::from_secs(600),
             idle_limit: Duration::from_secs(90),
-            initial_deadline: Duration::from_secs(60),
+            initial_deadline: Duration::from_secs(30),
             response_timeout: Duration::from_secs(60),
             backoff_base: Duration::from_millis(800),
             backoff_cap: Duration::from_secs(30),

@@ -118,3 +118,14 @@ impl fmt::Display for DegradedReason {
         })
     }
 }
+
+/// A sink for reads that tell nobody.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+impl Sink for Silent {
+    fn replace(&self, _: Vec<Arc<Object>>, _: ResourceVersion, _: bool) {}
+    fn apply(&self, _: Vec<Delta>) {}
+    fn health(&self, _: Health) {}
+    fn heard(&self) {}
+}

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::machine::Effect;
+use crate::resource::UpstreamEvent;
+
 /// Why a running watch ended or a list was made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RestartReason {
@@ -65,6 +68,41 @@ pub struct ReflectorStats {
 }
 
 impl ReflectorStats {
+    pub(super) fn count_list(&self) {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_watch(&self) {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_line(&self, event: &UpstreamEvent) {
+        match event {
+            UpstreamEvent::Bookmark { .. } => self.bookmarks.fetch_add(1, Ordering::Relaxed),
+            UpstreamEvent::Error(_) => return,
+            _ => self.events.fetch_add(1, Ordering::Relaxed),
+        };
+    }
+
+    pub(super) fn count_effect(&self, effect: &Effect) {
+        match effect {
+            Effect::Restart(reason) => {
+                self.restarts[*reason as usize].fetch_add(1, Ordering::Relaxed);
+            }
+            Effect::Duplicates(count) => {
+                self.duplicates.fetch_add(*count, Ordering::Relaxed);
+            }
+            Effect::Malformed(_) => {
+                self.malformed.fetch_add(1, Ordering::Relaxed);
+            }
+            Effect::Replace { .. } | Effect::Apply(_) | Effect::Health(_) => {}
+        }
+    }
+
     /// Pages asked for.
     pub fn lists(&self) -> u64 {
         self.lists.load(Ordering::Relaxed)

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use fastrand::Rng;
 
 use super::{
-    Effect, End, Goal, Input, Machine, Next, Page, State, is_too_large,
-    watch::{Line, Watching},
+    Effect, End, Goal, Input, Line, Machine, Next, Page, State, is_too_large, watch::Watching,
 };
 use crate::{
     reflector::{DecodeError, DegradedReason, RestartReason},
@@ -43,6 +42,15 @@ impl Listing {
         }
     }
 
+    /// What to try after a failure: the same page, unless it was the first.
+    fn again(self) -> Goal {
+        if self.continue_token.is_some() {
+            Goal::Page(self)
+        } else {
+            Goal::Sync
+        }
+    }
+
     pub(super) fn continue_token(&self) -> Option<String> {
         self.continue_token.clone()
     }
@@ -76,7 +84,7 @@ impl Machine {
                 self.effects.push(Effect::Malformed(error));
                 self.effects.push(Effect::Restart(RestartReason::Malformed));
                 self.degraded(DegradedReason::BadAnswer);
-                self.retry(Goal::Page(listing), rng)
+                self.retry(listing.again(), rng)
             }
             // The continuation has expired. The pages so far can't be completed, and the next
             // list must not run into the same (client-go pager `FullListIfExpired`).
@@ -86,11 +94,11 @@ impl Machine {
             Input::Refused(status) if status.is_expired() || is_too_large(&status) => {
                 self.refused(&status, Goal::Sync, false, rng)
             }
-            Input::Refused(status) => self.refused(&status, Goal::Page(listing), false, rng),
+            Input::Refused(status) => self.refused(&status, listing.again(), false, rng),
             Input::Unreachable => {
                 self.effects.push(Effect::Restart(RestartReason::Broken));
                 self.degraded(DegradedReason::Unreachable);
-                self.retry(Goal::Page(listing), rng)
+                self.retry(listing.again(), rng)
             }
             Input::Waited | Input::Opened | Input::Lines { .. } | Input::Ended { .. } => {
                 self.unfit(rng)
@@ -137,10 +145,9 @@ impl Machine {
                 self.retry(Goal::Sync, rng)
             }
             Input::Ended { end, lived: _ } => match end {
-                End::InitialDeadline => self.fall_back(),
+                End::InitialDeadline | End::Idle => self.fall_back(),
                 End::Closed => self.initial_failed(RestartReason::Closed, rng),
                 End::Broken => self.initial_failed(RestartReason::Broken, rng),
-                End::Idle => self.initial_failed(RestartReason::Idle, rng),
             },
             Input::Waited | Input::Page(_) => self.unfit(rng),
         }

@@ -35,8 +35,6 @@ fn object(name: &str, version: &str) -> Arc<Object> {
     }))
 }
 
-type Line = Result<UpstreamEvent, DecodeError>;
-
 fn added(name: &str, version: u64) -> Line {
     Ok(UpstreamEvent::Added(object(name, &version.to_string())))
 }

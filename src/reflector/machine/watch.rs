@@ -4,13 +4,11 @@ use std::{cmp::Ordering, time::Duration};
 
 use fastrand::Rng;
 
-use super::{Effect, End, Goal, Input, Machine, Next, State, is_too_large, is_unsafe_delete};
+use super::{Effect, End, Goal, Input, Line, Machine, Next, State, is_too_large, is_unsafe_delete};
 use crate::{
     reflector::{DecodeError, DegradedReason, Delta, RestartReason},
     resource::{ResourceVersion, Status, UpstreamEvent},
 };
-
-pub(super) type Line = Result<UpstreamEvent, DecodeError>;
 
 /// A stream that ends sooner than this without a word was no success
 /// (client-go `VeryShortWatchError`).

@@ -57,10 +57,11 @@ fn f40_other_refusals_of_a_watch_list_are_tried_again() {
 
 #[test]
 fn f40_a_missing_or_untrue_end_falls_back() {
-    let mut rig = Rig::new(options());
-    rig.step(Input::Opened).lines([added("a", 1)]);
-    rig.ended(End::InitialDeadline, secs(60))
-        .lists(None, Some(500));
+    for end in [End::InitialDeadline, End::Idle] {
+        let mut rig = Rig::new(options());
+        rig.step(Input::Opened).lines([added("a", 1)]);
+        rig.ended(end, secs(60)).lists(None, Some(500));
+    }
 
     let mut rig = Rig::new(options());
     rig.step(Input::Opened).lines([added("a", 1), bookmark(5)]);
