@@ -4,5 +4,6 @@
 //! `ARCHITECTURE.md` is the map of this house.
 
 pub mod proto;
+pub mod reflector;
 pub mod resource;
 pub mod transport;

@@ -1,0 +1,24 @@
+//! The reflector: turns an apiserver's LIST and WATCH of one resource into states and changes.
+//!
+//! One pure machine decides ([`machine`]), one driver does what it says ([`Reflector::run`]), and
+//! everything leaves through one seam, the [`Sink`]. Beside it stand the other things that are
+//! asked of an apiserver: [`Fetcher`] for old positions.
+
+mod connection;
+mod options;
+mod request;
+mod run;
+mod sink;
+mod stats;
+
+pub mod decode;
+pub mod fetch;
+pub mod lines;
+pub mod machine;
+
+pub use decode::DecodeError;
+pub use fetch::{FetchError, Fetcher};
+pub use options::ReflectorOptions;
+pub use run::Reflector;
+pub use sink::{DegradedReason, Delta, Health, Sink};
+pub use stats::{ReflectorStats, RestartReason};
