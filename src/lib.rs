@@ -3,6 +3,8 @@
 //! Data flows one way: `reflector` → `store` → `view` → `subscription` → `grpc`.
 //! `ARCHITECTURE.md` is the map of this house.
 
+pub mod cli;
+pub mod client;
 pub mod proto;
 pub mod reflector;
 pub mod resource;

@@ -1,0 +1,241 @@
+//! The Rust client: typed watches that continue by themselves, and reads.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use futures::StreamExt as _;
+//! use informerd::client::{Client, Step, WatchBuilder};
+//!
+//! let client = Client::connect("http://127.0.0.1:7300").await?;
+//! let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").namespace("default"));
+//! while let Some(step) = watch.next().await {
+//!     if let Step::Event(event) = step? {
+//!         println!("{:?} {}/{}", event.r#type(), event.namespace, event.name);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod error;
+mod resume;
+mod step;
+mod watch;
+
+use std::time::Duration;
+
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
+
+pub use self::{
+    builder::WatchBuilder,
+    error::{CallError, Violation},
+    step::{ResetReason, Step},
+    watch::Watch,
+};
+use crate::proto::v1::{
+    self, object_service_client::ObjectServiceClient,
+    resource_service_client::ResourceServiceClient, watch_service_client::WatchServiceClient,
+};
+
+/// What a [`Watch`] ends with.
+pub type WatchError = CallError;
+
+/// HTTP/2 implementations close connections on which many small frames lie unread; the budget
+/// grows with this window (hyperium/h2#939).
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// The largest object of etcd (1.5 MiB by default) is far below; operators can raise that.
+const MESSAGE_LIMIT: usize = 64 << 20;
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(20);
+/// Largest page that the daemon gives.
+const PAGE_SIZE: u32 = 5_000;
+/// How often a list begins anew because its state has expired between two pages.
+const LIST_ATTEMPTS: usize = 3;
+
+/// No client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address can't be used.
+    #[error("`{address}` is no address of a daemon; write `http://host:port`")]
+    Address {
+        /// As it was given.
+        address: String,
+    },
+    /// Nothing answers there.
+    #[error("cannot reach informerd at {address}: {cause}")]
+    Unreachable {
+        /// As it was given.
+        address: String,
+        /// The innermost cause, for example `connection refused`.
+        cause: String,
+    },
+}
+
+/// A connection to one daemon. Clones share it; it is made again when it breaks.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+}
+
+/// All objects of a list, of one consistent state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct List {
+    /// The objects, by namespace and name.
+    pub objects: Vec<v1::Object>,
+    /// The state that was read.
+    pub resource_version: String,
+    /// Opens a watch with the same filter that continues after this state.
+    pub resume_token: String,
+}
+
+impl Client {
+    /// Connects now, within 5 s. `http://` may be left out of the address.
+    pub async fn connect(address: &str) -> Result<Self, ConnectError> {
+        let endpoint = endpoint(address)?;
+        let channel = endpoint.connect().await.map_err(|error| {
+            let address = address.to_owned();
+            let cause = error::root_cause(&error);
+            ConnectError::Unreachable { address, cause }
+        })?;
+        Ok(Self { channel })
+    }
+
+    /// Connects with the first call. Must be called inside a Tokio runtime.
+    pub fn lazy(address: &str) -> Result<Self, ConnectError> {
+        let channel = endpoint(address)?.connect_lazy();
+        Ok(Self { channel })
+    }
+
+    /// Watches; nothing is sent before the first poll.
+    pub fn watch(&self, builder: WatchBuilder) -> Watch {
+        let client =
+            WatchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+        Watch::new(Network { client }, builder, fastrand::f64)
+    }
+
+    /// Reads one object; `NOT_FOUND` if there is none.
+    pub async fn get(&self, request: v1::GetObjectRequest) -> Result<v1::Object, CallError> {
+        let response = self.objects().get_object(request).await?.into_inner();
+        response.object.ok_or_else(|| CallError {
+            code: Code::Internal,
+            ..CallError::unavailable("the answer holds no object")
+        })
+    }
+
+    /// Reads all objects that match, over all pages. Begins anew, three times in all, when the
+    /// state of the first page expires before the last. Page fields of the request are ignored.
+    pub async fn list(&self, mut request: v1::ListObjectsRequest) -> Result<List, CallError> {
+        request.page_size = PAGE_SIZE;
+        let mut attempt = 1;
+        loop {
+            match self.list_once(request.clone()).await {
+                Err(error) if error.reason == "RESOURCE_EXPIRED" && attempt < LIST_ATTEMPTS => {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Lists what can be watched.
+    pub async fn resources(&self) -> Result<Vec<v1::Resource>, CallError> {
+        let mut client = ResourceServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT);
+        let response = client.list_resources(v1::ListResourcesRequest {}).await?;
+        Ok(response.into_inner().resources)
+    }
+
+    async fn list_once(&self, mut request: v1::ListObjectsRequest) -> Result<List, CallError> {
+        let mut client = self.objects();
+        let mut list = List::default();
+        request.page_token = String::new();
+        loop {
+            let page = client.list_objects(request.clone()).await?.into_inner();
+            list.objects.extend(page.objects);
+            list.resource_version = page.resource_version;
+            list.resume_token = page.resume_token;
+            if page.next_page_token.is_empty() {
+                return Ok(list);
+            }
+            request.page_token = page.next_page_token;
+            request.min_resource_version = String::new();
+        }
+    }
+
+    fn objects(&self) -> ObjectServiceClient<Channel> {
+        ObjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
+    let refuse = || ConnectError::Address {
+        address: address.to_owned(),
+    };
+    let full = match address.split_once("://") {
+        None => format!("http://{address}"),
+        Some(("http", _)) => address.to_owned(),
+        Some(_) => return Err(refuse()),
+    };
+    let endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
+    if endpoint.uri().host().is_none_or(str::is_empty) {
+        return Err(refuse());
+    }
+    Ok(endpoint
+        .connect_timeout(CONNECT_LIMIT)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_adaptive_window(false)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_LIMIT)
+        .tcp_nodelay(true))
+}
+
+struct Network {
+    client: WatchServiceClient<Channel>,
+}
+
+impl watch::Transport for Network {
+    type Messages = tonic::Streaming<v1::WatchResponse>;
+
+    async fn open(&mut self, request: v1::WatchRequest) -> Result<Self::Messages, tonic::Status> {
+        Ok(self.client.watch(request).await?.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_addresses_as_people_write_them() {
+        let table = [
+            ("http://127.0.0.1:7300", true),
+            ("127.0.0.1:7300", true),
+            ("informerd.tools.svc:7300", true),
+            ("http://[::1]:7300", true),
+            ("https://127.0.0.1:7300", false),
+            ("unix:///run/informerd.sock", false),
+            ("http://", false),
+            ("", false),
+            ("two words", false),
+        ];
+        for (address, fine) in table {
+            assert_eq!(endpoint(address).is_ok(), fine, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn says_why_nothing_was_reached() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound port").to_string();
+        drop(listener);
+        let error = Client::connect(&address).await.expect_err("nobody listens");
+        assert_eq!(
+            error.to_string(),
+            format!("cannot reach informerd at {address}: connection refused")
+        );
+    }
+}

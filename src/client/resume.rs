@@ -1,0 +1,227 @@
+//! Decides, without any I/O, where a watch stands and what follows the end of a stream.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use super::{
+    CallError, Step, WatchBuilder,
+    builder::{proto_duration, std_duration},
+};
+use crate::proto::v1::{self, watch_request::Start};
+
+/// How one stream ended.
+#[derive(Debug, PartialEq)]
+pub(crate) enum End {
+    /// With status OK.
+    Ok,
+    /// With any other status, or because the connection broke.
+    Failed(CallError),
+}
+
+/// What follows the end of a stream.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// The watch is over, as was asked for.
+    Finish,
+    /// The watch is over with an error.
+    Fail(CallError),
+    /// Open a new stream after a backoff, and not before `wait` if the server named a time.
+    Reopen {
+        error: CallError,
+        wait: Option<Duration>,
+    },
+}
+
+/// What the consumer of a watch has been told so far.
+///
+/// The consumer holds exactly the state of `token` unless `loose` is set.
+#[derive(Debug)]
+pub(crate) struct Position {
+    request: v1::WatchRequest,
+    fail_fast: bool,
+    /// Whether any stream was ever established.
+    established: bool,
+    /// The last token that was handed out, if there was one since the last reset.
+    token: Option<String>,
+    /// The consumer was told more than the token stands for (a part of a snapshot or of a run),
+    /// or may have missed something that no token stands for (a start from now).
+    loose: bool,
+    /// The consumer must be told to forget everything before the next event.
+    must_reset: bool,
+    /// The time that `Draining` named for the reconnect.
+    drain_delay: Option<Duration>,
+}
+
+impl Position {
+    pub(crate) fn new(builder: WatchBuilder) -> Self {
+        let token = match &builder.request.start {
+            Some(Start::ResumeToken(token)) => Some(token.clone()),
+            _ => None,
+        };
+        Self {
+            request: builder.request,
+            fail_fast: builder.fail_fast,
+            established: false,
+            token,
+            loose: false,
+            must_reset: false,
+            drain_delay: None,
+        }
+    }
+
+    /// Continues the watch after everything that was handed out.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The planned length of the whole watch.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.request.timeout.and_then(std_duration)
+    }
+
+    /// The request that continues the watch, with what is left of its planned length.
+    pub(crate) fn request(&self, remaining: Option<Duration>) -> v1::WatchRequest {
+        let mut request = self.request.clone();
+        if let Some(token) = &self.token {
+            request.start = Some(Start::ResumeToken(token.clone()));
+        }
+        if let Some(remaining) = remaining {
+            request.timeout = Some(proto_duration(remaining));
+        }
+        request
+    }
+
+    /// Notes a step at the moment when it is handed out.
+    pub(crate) fn observe(&mut self, step: &Step) {
+        match step {
+            Step::Started(started) => {
+                self.established = true;
+                self.drain_delay = None;
+                // Without a token nobody knows what happens between a break and the next `now`.
+                self.loose |= started.outcome() == v1::StartOutcome::FromNow;
+            }
+            Step::Event(event) => self.take(&event.resume_token),
+            Step::SnapshotEnd(end) => self.take(&end.resume_token),
+            Step::Bookmark(bookmark) => self.take(&bookmark.resume_token),
+            Step::Reset(_) => self.forget(),
+            Step::Draining(draining) => {
+                self.drain_delay = draining.reconnect_delay.and_then(std_duration);
+            }
+            Step::UpstreamState(_) | Step::Disconnected { .. } => {}
+        }
+    }
+
+    /// Whether the consumer must now be told to forget everything. Asked once per stream, after
+    /// `Started`, which is where the server says it too.
+    pub(crate) fn take_reset(&mut self) -> bool {
+        std::mem::take(&mut self.must_reset)
+    }
+
+    /// Decides what follows the end of a stream (or of the attempt to open one).
+    pub(crate) fn after(&mut self, end: End) -> Verdict {
+        let error = match end {
+            End::Ok if self.request.timeout.is_some() => return Verdict::Finish,
+            // Nobody asked for an end: a proxy has cut the stream without a word.
+            End::Ok => CallError::unavailable("the stream ended early"),
+            End::Failed(error) if self.is_final(&error) => return Verdict::Fail(error),
+            End::Failed(error) => error,
+        };
+        if self.loose {
+            if self.request.on_expired() == v1::OnExpired::Fail {
+                return Verdict::Fail(error);
+            }
+            self.must_reset = true;
+            // A snapshot that began the watch keeps its conditions.
+            if self.token.is_some() || !self.starts_with_snapshot() {
+                self.forget();
+            }
+            self.loose = false;
+        }
+        let wait = self.drain_delay.take().or(error.retry_after);
+        Verdict::Reopen { error, wait }
+    }
+
+    fn take(&mut self, token: &str) {
+        if token.is_empty() {
+            self.loose = true;
+        } else {
+            self.loose = false;
+            self.token = Some(token.to_owned());
+        }
+    }
+
+    /// From here on the watch stands before a snapshot.
+    fn forget(&mut self) {
+        let allow_stale = match &self.request.start {
+            Some(Start::Snapshot(snapshot)) => snapshot.allow_stale,
+            Some(Start::ResourceVersion(version)) => version == "0",
+            _ => false,
+        };
+        self.request.start = Some(Start::Snapshot(v1::SnapshotStart {
+            min_resource_version: String::new(),
+            allow_stale,
+        }));
+        self.token = None;
+        self.loose = false;
+    }
+
+    fn starts_with_snapshot(&self) -> bool {
+        matches!(&self.request.start, None | Some(Start::Snapshot(_)))
+    }
+
+    fn is_final(&self, error: &CallError) -> bool {
+        if !self.established && self.fail_fast {
+            return true;
+        }
+        if error.reason.is_empty() {
+            // Not the daemon's words: the connection broke, or a proxy gave up.
+            return !matches!(
+                error.code,
+                Code::Unavailable
+                    | Code::Unknown
+                    | Code::Internal
+                    | Code::Cancelled
+                    | Code::Aborted
+                    | Code::DeadlineExceeded
+                    | Code::ResourceExhausted
+            );
+        }
+        match error.code {
+            Code::Unavailable => false,
+            // A stream that ran before finds its place again; a new one has to be told.
+            Code::ResourceExhausted => !self.established && error.reason != "SLOW_CONSUMER",
+            // Another replica may be a little behind the one that gave the token.
+            Code::OutOfRange => !self.established || error.reason != "RESOURCE_VERSION_TOO_LARGE",
+            _ => true,
+        }
+    }
+}
+
+/// Growing pauses with full jitter: 100 ms to 10 s.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    attempt: u32,
+}
+
+impl Backoff {
+    const BASE: Duration = Duration::from_millis(100);
+    const CAP: Duration = Duration::from_secs(10);
+
+    /// The next pause. `lived` is how long the stream before ran: one that ran for long starts
+    /// the series anew. `random` is in `0.0..1.0`.
+    pub(crate) fn pause(&mut self, lived: Duration, random: f64) -> Duration {
+        if lived >= Self::CAP {
+            self.attempt = 0;
+        }
+        let bound = Self::BASE
+            .saturating_mul(1 << self.attempt.min(16))
+            .min(Self::CAP);
+        self.attempt = self.attempt.saturating_add(1);
+        bound.mul_f64(random.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+#[path = "resume/tests.rs"]
+mod tests;

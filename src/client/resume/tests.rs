@@ -1,0 +1,269 @@
+use super::*;
+use crate::client::ResetReason;
+
+fn started(outcome: v1::StartOutcome) -> Step {
+    Step::Started(v1::Started {
+        outcome: outcome.into(),
+        ..Default::default()
+    })
+}
+
+fn event(token: &str) -> Step {
+    Step::Event(v1::Event {
+        resume_token: token.into(),
+        ..Default::default()
+    })
+}
+
+fn snapshot_end(token: &str) -> Step {
+    Step::SnapshotEnd(v1::SnapshotEnd {
+        resume_token: token.into(),
+        ..Default::default()
+    })
+}
+
+fn failed(code: Code, reason: &str) -> End {
+    End::Failed(CallError {
+        code,
+        reason: reason.into(),
+        ..CallError::unavailable("gone")
+    })
+}
+
+fn pods() -> WatchBuilder {
+    WatchBuilder::new("", "v1", "pods")
+}
+
+fn snapshot() -> Option<Start> {
+    Some(Start::Snapshot(v1::SnapshotStart::default()))
+}
+
+fn token(token: &str) -> Option<Start> {
+    Some(Start::ResumeToken(token.into()))
+}
+
+/// Where the next stream starts after `steps` and a break, and whether a reset is due.
+fn broken(builder: WatchBuilder, steps: &[Step]) -> (Option<Start>, bool) {
+    let mut position = Position::new(builder);
+    steps.iter().for_each(|step| position.observe(step));
+    let verdict = position.after(failed(Code::Unavailable, ""));
+    assert!(matches!(verdict, Verdict::Reopen { .. }), "{verdict:?}");
+    (position.request(None).start, position.take_reset())
+}
+
+#[test]
+fn continues_from_the_last_token_that_was_handed_out() {
+    use v1::StartOutcome::{FromNow, Resumed, Resynced, Snapshot};
+    let rv = |version: &str| Some(Start::ResourceVersion(version.into()));
+    let now = Some(Start::Now(v1::NowStart {}));
+    let reset = || Step::Reset(ResetReason::Expired);
+    let table = [
+        ("nothing came", pods(), vec![], None, false),
+        ("started only", pods(), vec![started(Snapshot)], None, false),
+        (
+            "inside the snapshot",
+            pods(),
+            vec![started(Snapshot), event("")],
+            None,
+            true,
+        ),
+        (
+            "after the snapshot",
+            pods(),
+            vec![started(Snapshot), event(""), snapshot_end("a")],
+            token("a"),
+            false,
+        ),
+        (
+            "after an event",
+            pods(),
+            vec![started(Snapshot), snapshot_end("a"), event("b")],
+            token("b"),
+            false,
+        ),
+        (
+            "inside a run without tokens",
+            pods().from_token("a"),
+            vec![started(Resynced), event("")],
+            snapshot(),
+            true,
+        ),
+        (
+            "after a run",
+            pods().from_token("a"),
+            vec![started(Resynced), event(""), event("b")],
+            token("b"),
+            false,
+        ),
+        (
+            "resumed and quiet",
+            pods().from_token("a"),
+            vec![started(Resumed)],
+            token("a"),
+            false,
+        ),
+        (
+            "told to forget, snapshot not begun",
+            pods().from_token("a"),
+            vec![started(Snapshot), reset()],
+            snapshot(),
+            false,
+        ),
+        (
+            "inside the snapshot after a reset",
+            pods().from_token("a"),
+            vec![started(Snapshot), reset(), event("")],
+            snapshot(),
+            true,
+        ),
+        (
+            "resourceVersion not reached",
+            pods().from_resource_version("7"),
+            vec![started(Resumed)],
+            rv("7"),
+            false,
+        ),
+        ("now, not yet opened", pods().from_now(), vec![], now, false),
+        (
+            "now, without any position",
+            pods().from_now(),
+            vec![started(FromNow)],
+            snapshot(),
+            true,
+        ),
+        (
+            "now, with a position",
+            pods().from_now(),
+            vec![started(FromNow), event("a")],
+            token("a"),
+            false,
+        ),
+    ];
+    for (name, builder, steps, start, reset) in table {
+        assert_eq!(broken(builder, &steps), (start, reset), "{name}");
+    }
+}
+
+#[test]
+fn keeps_the_conditions_of_the_first_snapshot_until_it_is_complete() {
+    let start = Start::Snapshot(v1::SnapshotStart {
+        min_resource_version: "9".into(),
+        allow_stale: true,
+    });
+    let builder = || {
+        WatchBuilder::from(v1::WatchRequest {
+            start: Some(start.clone()),
+            ..Default::default()
+        })
+    };
+    let inside = broken(builder(), &[event("")]);
+    assert_eq!(inside, (Some(start.clone()), true));
+    let (after_reset, _) = broken(builder(), &[Step::Reset(ResetReason::Rewound)]);
+    let Some(Start::Snapshot(snapshot)) = after_reset else {
+        panic!("{after_reset:?}");
+    };
+    assert_eq!(snapshot.min_resource_version, "", "of another history");
+    assert!(snapshot.allow_stale);
+}
+
+#[test]
+fn tells_errors_that_pass_from_those_that_stay() {
+    // (code, reason, goes on before the first stream, goes on after it)
+    let table = [
+        (Code::Unavailable, "", true, true),
+        (Code::Unavailable, "DRAINING", true, true),
+        (Code::Unavailable, "UPSTREAM_DOWN", true, true),
+        (Code::Unknown, "", true, true),
+        (Code::Internal, "", true, true),
+        (Code::Cancelled, "", true, true),
+        (Code::ResourceExhausted, "", true, true),
+        (Code::ResourceExhausted, "SLOW_CONSUMER", true, true),
+        (Code::ResourceExhausted, "QUOTA_EXCEEDED", false, true),
+        (Code::OutOfRange, "RESOURCE_VERSION_TOO_LARGE", false, true),
+        (Code::OutOfRange, "RESOURCE_EXPIRED", false, false),
+        (Code::OutOfRange, "", false, false),
+        (Code::InvalidArgument, "TOKEN_MISMATCH", false, false),
+        (Code::NotFound, "RESOURCE_NOT_SERVED", false, false),
+        (Code::FailedPrecondition, "NOT_WATCHABLE", false, false),
+        (Code::PermissionDenied, "ACCESS_DENIED", false, false),
+        (Code::Unauthenticated, "", false, false),
+        (Code::Unimplemented, "", false, false),
+        (Code::Internal, "BUG", false, false),
+    ];
+    for (code, reason, first, later) in table {
+        let mut position = Position::new(pods());
+        let goes_on = |position: &mut Position| {
+            matches!(position.after(failed(code, reason)), Verdict::Reopen { .. })
+        };
+        assert_eq!(goes_on(&mut position), first, "{code:?} {reason} first");
+        position.observe(&started(v1::StartOutcome::Snapshot));
+        assert_eq!(goes_on(&mut position), later, "{code:?} {reason} later");
+    }
+}
+
+#[test]
+fn fails_fast_only_before_the_first_stream() {
+    let mut position = Position::new(pods().fail_fast());
+    let end = || failed(Code::Unavailable, "NOT_SYNCED");
+    assert!(matches!(position.after(end()), Verdict::Fail(_)));
+    position.observe(&started(v1::StartOutcome::Snapshot));
+    assert!(matches!(position.after(end()), Verdict::Reopen { .. }));
+}
+
+#[test]
+fn who_asked_never_to_be_reset_gets_the_error_of_the_break() {
+    let mut position = Position::new(pods().fail_on_expired());
+    position.observe(&started(v1::StartOutcome::Snapshot));
+    position.observe(&event(""));
+    let verdict = position.after(failed(Code::Unavailable, ""));
+    assert!(matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
+}
+
+#[test]
+fn ends_in_good_order_only_when_asked_to() {
+    let mut endless = Position::new(pods());
+    assert!(matches!(endless.after(End::Ok), Verdict::Reopen { .. }));
+    let mut planned = Position::new(pods().timeout(Duration::from_secs(30)));
+    assert_eq!(planned.after(End::Ok), Verdict::Finish);
+    let request = planned.request(Some(Duration::from_secs(12)));
+    assert_eq!(request.timeout.map(|left| left.seconds), Some(12));
+}
+
+#[test]
+fn honours_the_times_that_the_server_names() {
+    let wait = |position: &mut Position| {
+        let error = CallError {
+            retry_after: Some(Duration::from_secs(3)),
+            ..CallError::unavailable("draining")
+        };
+        match position.after(End::Failed(error)) {
+            Verdict::Reopen { wait, .. } => wait,
+            verdict => panic!("{verdict:?}"),
+        }
+    };
+    let mut position = Position::new(pods());
+    assert_eq!(wait(&mut position), Some(Duration::from_secs(3)));
+    position.observe(&Step::Draining(v1::Draining {
+        reconnect_delay: Some(proto_duration(Duration::from_secs(1))),
+    }));
+    assert_eq!(wait(&mut position), Some(Duration::from_secs(1)));
+    assert_eq!(wait(&mut position), Some(Duration::from_secs(3)), "once");
+}
+
+#[test]
+fn pauses_grow_to_a_bound_and_start_anew_after_a_long_stream() {
+    let mut backoff = Backoff::default();
+    let mut bounds = Vec::new();
+    for _ in 0..9 {
+        bounds.push(backoff.pause(Duration::ZERO, 1.0).as_millis());
+    }
+    assert_eq!(
+        bounds,
+        [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]
+    );
+    assert_eq!(backoff.pause(Duration::ZERO, 0.0), Duration::ZERO);
+    assert_eq!(
+        backoff.pause(Duration::from_secs(10), 0.5),
+        Duration::from_millis(50)
+    );
+}
