@@ -13,7 +13,8 @@ mod tests;
 ///
 /// Kept in canonical form: requirements sorted by key, sets sorted, repetitions dropped, one way
 /// of writing each operator. Selectors that differ in spelling alone are equal, and [`Display`]
-/// writes the same text for them, which parses back to the same selector.
+/// writes the same text for them, which parses back to the same selector (if it keeps within the
+/// limits: the canonical form of a text close to them can be a few bytes longer).
 ///
 /// [`Display`]: fmt::Display
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

@@ -200,7 +200,10 @@ fn legible(name: &str) -> String {
 /// A field selector; in quotes if it holds what should not be printed. Without them it never
 /// begins with a quote.
 fn printable(selector: String) -> String {
-    if selector.chars().any(|c| c.is_control() || c.escape_debug().len() > 2) {
+    if selector
+        .chars()
+        .any(|c| c.is_control() || c.escape_debug().len() > 2)
+    {
         format!("{selector:?}")
     } else {
         selector

@@ -178,3 +178,53 @@ impl fmt::Debug for Query {
         write!(f, "Query({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::selector::FilterSpec;
+
+    fn membership(label_selector: &str) -> Membership {
+        Membership::new(FilterSpec {
+            label_selector,
+            ..FilterSpec::default()
+        })
+        .expect("valid")
+    }
+
+    #[test]
+    fn no_types_are_all_types() {
+        let none: EventTypes = [].into_iter().collect();
+        assert_eq!(none, EventTypes::ALL);
+        assert_eq!(EventType::ALL.into_iter().collect::<EventTypes>(), none);
+        assert_eq!(none.to_string(), "ADDED,MODIFIED,DELETED");
+
+        let some: EventTypes = [EventType::Deleted, EventType::Added, EventType::Deleted]
+            .into_iter()
+            .collect();
+        assert!(!some.is_all());
+        assert!(!some.contains(EventType::Modified));
+        assert_eq!(some.to_string(), "ADDED,DELETED");
+    }
+
+    #[test]
+    fn queries_that_mean_the_same_are_one() {
+        let deleted: EventTypes = [EventType::Deleted].into_iter().collect();
+        let distinct = [
+            Query::default(),
+            Query::new(membership("a=b"), EventTypes::ALL, false),
+            Query::new(membership("a in (b)"), EventTypes::ALL, false),
+            Query::new(membership("a=b"), EventTypes::ALL, true),
+            Query::new(membership("a=b"), deleted, false),
+            Query::new(membership("a=b"), deleted, true),
+        ];
+        let texts: HashSet<_> = distinct.iter().map(Query::to_string).collect();
+        let queries: HashSet<_> = distinct.into_iter().collect();
+        assert_eq!((queries.len(), texts.len()), (4, 4));
+        assert!(texts.contains("everything"));
+        assert!(texts.contains("with old objects; labels: a=b"));
+        assert!(texts.contains("types: DELETED; labels: a=b"));
+    }
+}

@@ -84,7 +84,8 @@ fn check_subdomain(prefix: &str) -> Result<(), SelectorError> {
     Ok(())
 }
 
-fn check_length(text: &str, most: usize, what: &str) -> Result<(), SelectorError> {
+/// Checks a length in bytes; the fault lies where the text grows too long.
+pub(super) fn check_length(text: &str, most: usize, what: &str) -> Result<(), SelectorError> {
     if text.len() <= most {
         return Ok(());
     }
@@ -132,4 +133,87 @@ fn check_ends(text: &str, what: &str) -> Result<(), SelectorError> {
         echo(text)
     );
     Err(SelectorError::new(at, message))
+}
+
+/// The cases of k8s.io/apimachinery pkg/util/validation (validation_test.go).
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_keys_are_qualified_names() {
+        let long = [
+            "a".repeat(63),
+            format!("{}/{}", "a".repeat(253), "b".repeat(63)),
+            "a".repeat(64),
+            format!("{}/abc", "a".repeat(254)),
+        ];
+        for good in [
+            "simple",
+            "now-with-dashes",
+            "1-starts-with-num",
+            "1234",
+            "simple/simple",
+            "now-with-dashes/simple",
+            "now-with-dashes/now-with-dashes",
+            "now.with.dots/simple",
+            "now-with.dashes-and.dots/simple",
+            "1-num.2-num/3-num",
+            "1234/5678",
+            "1.2.3.4/5678",
+            "Uppercase_Is_OK_123",
+            "example.com/Uppercase_Is_OK_123",
+            "requests.storage-foo",
+            &long[0],
+            &long[1],
+        ] {
+            assert_eq!(check_label_key(good), Ok(()), "{good}");
+        }
+        for (bad, position) in [
+            ("nospecialchars%^=@", 14),
+            ("cantendwithadash-", 16),
+            ("-cantstartwithadash-", 0),
+            ("only/one/slash", 8),
+            ("Example.com/abc", 0),
+            ("example_com/abc", 7),
+            ("example.com/", 12),
+            ("/simple", 0),
+            ("a..b/c", 2),
+            ("a/-b", 2),
+            ("", 0),
+            (&long[2], 63),
+            (&long[3], 253),
+        ] {
+            let error = check_label_key(bad).expect_err(bad);
+            assert_eq!(error.position, position, "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn label_values_may_be_empty() {
+        let long = ["a".repeat(63), "a".repeat(64)];
+        for good in [
+            "simple",
+            "now-with-dashes",
+            "1-starts-with-num",
+            "end-with-num-1",
+            "1234",
+            "",
+            &long[0],
+        ] {
+            assert_eq!(check_label_value(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "nospecialchars%^=@",
+            "Tama-nui-te-r\u{101}.is.M\u{101}ori.sun",
+            r"\backslashes\are\bad",
+            "-starts-with-dash",
+            "ends-with-dash-",
+            ".starts.with.dot",
+            "ends.with.dot.",
+            &long[1],
+        ] {
+            assert!(check_label_value(bad).is_err(), "{bad}");
+        }
+    }
 }

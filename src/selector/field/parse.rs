@@ -11,6 +11,7 @@
 use super::{FieldOperator, FieldRequirement};
 use crate::selector::{
     FieldPath, MAX_REQUIREMENTS, MAX_SELECTOR_BYTES, SelectorError, error::echo,
+    syntax::check_length,
 };
 
 /// Longer ones first.
@@ -21,14 +22,7 @@ const OPERATORS: [(&str, FieldOperator); 3] = [
 ];
 
 pub(super) fn parse(text: &str) -> Result<Vec<FieldRequirement>, SelectorError> {
-    if text.len() > MAX_SELECTOR_BYTES {
-        let message = format!(
-            "selector has {} bytes; at most {MAX_SELECTOR_BYTES} are allowed",
-            text.len()
-        );
-        let position = text.floor_char_boundary(MAX_SELECTOR_BYTES);
-        return Err(SelectorError::new(position, message));
-    }
+    check_length(text, MAX_SELECTOR_BYTES, "selector")?;
     let mut requirements = Vec::new();
     let mut at = 0;
     while at < text.len() {

@@ -14,7 +14,7 @@ use super::{LabelOperator, LabelRequirement};
 use crate::selector::{
     MAX_REQUIREMENTS, MAX_SELECTOR_BYTES, MAX_SET_VALUES, SelectorError,
     error::echo,
-    syntax::{check_label_key, check_label_value},
+    syntax::{check_label_key, check_label_value, check_length},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +28,7 @@ enum Token<'a> {
 const SYMBOLS: [&str; 9] = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
 
 pub(super) fn parse(text: &str) -> Result<Vec<LabelRequirement>, SelectorError> {
-    if text.len() > MAX_SELECTOR_BYTES {
-        let message = format!(
-            "selector has {} bytes; at most {MAX_SELECTOR_BYTES} are allowed",
-            text.len()
-        );
-        let position = text.floor_char_boundary(MAX_SELECTOR_BYTES);
-        return Err(SelectorError::new(position, message));
-    }
+    check_length(text, MAX_SELECTOR_BYTES, "selector")?;
     Parser { text, at: 0 }.selector()
 }
 
