@@ -66,6 +66,19 @@ impl Watch {
         }
     }
 
+    /// A watch that plays what a test wrote down: each step with the token behind it.
+    #[cfg(test)]
+    pub(crate) fn scripted(items: Vec<(Result<Step, CallError>, Option<&str>)>) -> Self {
+        let items: Vec<Item> = items
+            .into_iter()
+            .map(|(step, token)| (step, token.map(Arc::from)))
+            .collect();
+        Self {
+            steps: Box::pin(stream::iter(items)),
+            token: None,
+        }
+    }
+
     /// Continues the watch after the last step that was handed out, in another process too.
     ///
     /// `None` where no position is known yet: before the end of the first snapshot, and after a
