@@ -161,6 +161,9 @@ impl<T: Transport> Driver<T> {
                 Link::Over => return None,
                 Link::Closed { wait } => {
                     let wait = std::mem::take(wait);
+                    let wait = self
+                        .remaining()
+                        .map_or(wait, |remaining| wait.min(remaining));
                     time::sleep(wait).await;
                     self.open().await
                 }
@@ -183,10 +186,14 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// What is left of the planned length.
+    fn remaining(&self) -> Option<Duration> {
+        let deadline = self.deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
     async fn open(&mut self) -> Option<End> {
-        let remaining = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let remaining = self.remaining();
         if remaining == Some(Duration::ZERO) {
             return Some(End::Ok);
         }
