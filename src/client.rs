@@ -206,36 +206,4 @@ impl watch::Transport for Network {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_addresses_as_people_write_them() {
-        let table = [
-            ("http://127.0.0.1:7300", true),
-            ("127.0.0.1:7300", true),
-            ("informerd.tools.svc:7300", true),
-            ("http://[::1]:7300", true),
-            ("https://127.0.0.1:7300", false),
-            ("unix:///run/informerd.sock", false),
-            ("http://", false),
-            ("", false),
-            ("two words", false),
-        ];
-        for (address, fine) in table {
-            assert_eq!(endpoint(address).is_ok(), fine, "{address}");
-        }
-    }
-
-    #[tokio::test]
-    async fn says_why_nothing_was_reached() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound port").to_string();
-        drop(listener);
-        let error = Client::connect(&address).await.expect_err("nobody listens");
-        assert_eq!(
-            error.to_string(),
-            format!("cannot reach informerd at {address}: connection refused")
-        );
-    }
-}
+mod tests;

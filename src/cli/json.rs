@@ -5,9 +5,9 @@
 pub(crate) fn pretty(json: &[u8], depth: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 2);
     let mut depth = depth;
-    let mut tokens = Tokens { json, at: 0 };
+    let tokens = Tokens { json, at: 0 };
     let mut opened = false;
-    while let Some(token) = tokens.next() {
+    for token in tokens {
         match token {
             b"{" | b"[" => {
                 if opened {

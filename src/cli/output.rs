@@ -49,7 +49,7 @@ impl EventPrinter {
             Some(Format::Name) => Self::Name(kind_name(resource)),
             None | Some(Format::Wide) => {
                 let columns = Columns::of(resource, format.is_some());
-                let mut all = vec![("EVENT", "ADDED/snapshot".len())];
+                let mut all = vec![("EVENT", "MODIFIED/resync".len())];
                 if resource.namespaced {
                     all.push(("NAMESPACE", 0));
                 }

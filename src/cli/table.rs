@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use owo_colors::Style;
 
 const GAP: usize = 3;
+/// One very long value must not push all later rows off the screen.
+const WIDEST: usize = 64;
 
 /// Columns whose widths grow with what they have shown.
 ///
 /// A value that is too long for its column pushes the rest of its row to the right; the rows
-/// after it are aligned again.
+/// after it are aligned again, unless the value was extremely long.
 #[derive(Debug)]
 pub(crate) struct Table {
     headers: Vec<&'static str>,
@@ -47,7 +49,9 @@ impl Table {
             self.line(out, &headers, Style::new())?;
         }
         let cells: Vec<String> = cells.iter().map(|cell| printable(cell)).collect();
-        self.fit(&cells);
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = (*width).max(cell.chars().count().min(WIDEST));
+        }
         self.line(out, &cells, first)
     }
 
@@ -60,7 +64,7 @@ impl Table {
             }
             if i + 1 < cells.len() {
                 let room = self.widths[i] + GAP;
-                let pad = room.saturating_sub(cell.chars().count());
+                let pad = room.saturating_sub(cell.chars().count()).max(1);
                 write!(out, "{:pad$}", "")?;
             }
         }
@@ -107,6 +111,16 @@ a-long-name   0/1     7s
 web           1/1     9s
 "
         );
+    }
+
+    #[test]
+    fn one_very_long_value_leaves_the_others_readable() {
+        let mut table = Table::new(&[("NAME", 0), ("AGE", 0)], false);
+        let long = "x".repeat(200);
+        let text = written(&mut table, &[&[&long, "1s"], &["web", "2s"]]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("{long} 1s"));
+        assert_eq!(lines[1].len(), WIDEST + GAP + 2);
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub struct WatchArgs {
     #[arg(short, long, value_name = "FORMAT", value_enum)]
     pub output: Option<Format>,
     /// Where to start: `snapshot`, `now` or after a resourceVersion
-    #[arg(long, value_name = "POSITION", default_value = "snapshot", value_parser = from)]
-    pub from: From,
+    #[arg(long, value_name = "POSITION", default_value = "snapshot", value_parser = start)]
+    pub from: StartArg,
     /// File that keeps the position from one run to the next; goes before --from
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -88,7 +88,7 @@ pub enum EventTypeArg {
 
 /// Where a watch starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum StartArg {
     /// The current objects first.
     Snapshot,
     /// Changes only.
@@ -97,12 +97,12 @@ pub enum From {
     ResourceVersion(String),
 }
 
-fn from(word: &str) -> Result<From, String> {
+fn start(word: &str) -> Result<StartArg, String> {
     match word {
-        "snapshot" => Ok(From::Snapshot),
-        "now" => Ok(From::Now),
+        "snapshot" => Ok(StartArg::Snapshot),
+        "now" => Ok(StartArg::Now),
         version if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => {
-            Ok(From::ResourceVersion(version.to_owned()))
+            Ok(StartArg::ResourceVersion(version.to_owned()))
         }
         _ => Err("write `snapshot`, `now` or a resourceVersion".to_owned()),
     }
@@ -163,9 +163,9 @@ fn builder(args: &WatchArgs, resource: &Resource, token: Option<&str>) -> WatchB
     });
     builder = match (token, &args.from) {
         (Some(token), _) => builder.from_token(token),
-        (None, From::Snapshot) => builder,
-        (None, From::Now) => builder.from_now(),
-        (None, From::ResourceVersion(version)) => builder.from_resource_version(version),
+        (None, StartArg::Snapshot) => builder,
+        (None, StartArg::Now) => builder.from_now(),
+        (None, StartArg::ResourceVersion(version)) => builder.from_resource_version(version),
     };
     if args.include_old {
         builder = builder.include_old_object();

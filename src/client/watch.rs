@@ -66,6 +66,19 @@ impl Watch {
         }
     }
 
+    /// A watch that plays what a test wrote down: each step with the token behind it.
+    #[cfg(test)]
+    pub(crate) fn scripted(items: Vec<(Result<Step, CallError>, Option<&str>)>) -> Self {
+        let items: Vec<Item> = items
+            .into_iter()
+            .map(|(step, token)| (step, token.map(Arc::from)))
+            .collect();
+        Self {
+            steps: Box::pin(stream::iter(items)),
+            token: None,
+        }
+    }
+
     /// Continues the watch after the last step that was handed out, in another process too.
     ///
     /// `None` where no position is known yet: before the end of the first snapshot, and after a
@@ -148,6 +161,9 @@ impl<T: Transport> Driver<T> {
                 Link::Over => return None,
                 Link::Closed { wait } => {
                     let wait = std::mem::take(wait);
+                    let wait = self
+                        .remaining()
+                        .map_or(wait, |remaining| wait.min(remaining));
                     time::sleep(wait).await;
                     self.open().await
                 }
@@ -170,10 +186,14 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// What is left of the planned length.
+    fn remaining(&self) -> Option<Duration> {
+        let deadline = self.deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
     async fn open(&mut self) -> Option<End> {
-        let remaining = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let remaining = self.remaining();
         if remaining == Some(Duration::ZERO) {
             return Some(End::Ok);
         }

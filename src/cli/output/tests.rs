@@ -39,19 +39,7 @@ fn written(format: Option<Format>, resource: &Resource, events: &[v1::Event]) ->
             .event(&mut out, event, now)
             .expect("memory takes all");
     }
-    anstream::adapter::strip_bytes(&out)
-        .into_vec()
-        .try_into_text()
-}
-
-trait IntoText {
-    fn try_into_text(self) -> String;
-}
-
-impl IntoText for Vec<u8> {
-    fn try_into_text(self) -> String {
-        String::from_utf8(self).expect("text")
-    }
+    String::from_utf8(anstream::adapter::strip_bytes(&out).into_vec()).expect("text")
 }
 
 #[test]
@@ -64,10 +52,10 @@ fn a_table_shows_type_and_unusual_cause() {
     ];
     let text = written(None, &resource("", "pods", "Pod"), &events);
     let expected = "\
-EVENT            NAMESPACE   NAME                       READY   STATUS              RESTARTS      AGE
-ADDED/snapshot   default     web-1                      0/1     Running             0             <unknown>
-MODIFIED         default     web-1                      0/1     Running             0             <unknown>
-DELETED/left     default     web-1                      0/1     Running             0             <unknown>
+EVENT             NAMESPACE   NAME                       READY   STATUS              RESTARTS      AGE
+ADDED/snapshot    default     web-1                      0/1     Running             0             <unknown>
+MODIFIED          default     web-1                      0/1     Running             0             <unknown>
+DELETED/left      default     web-1                      0/1     Running             0             <unknown>
 ";
     assert_eq!(text, expected);
 }
@@ -84,7 +72,7 @@ fn cluster_scoped_resources_have_no_namespace_column() {
             ..Default::default()
         }],
     );
-    assert!(text.starts_with("EVENT            NAME  "), "{text}");
+    assert!(text.starts_with("EVENT             NAME  "), "{text}");
     assert!(text.contains("INTERNAL-IP"), "{text}");
 }
 

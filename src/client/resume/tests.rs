@@ -51,13 +51,19 @@ fn broken(builder: WatchBuilder, steps: &[Step]) -> (Option<Start>, bool) {
     (position.request(None).start, position.take_reset())
 }
 
+/// Name, watch, what was handed out, where the next stream starts, whether a reset is due.
+type Case = (&'static str, WatchBuilder, Vec<Step>, Option<Start>, bool);
+
+fn check<const N: usize>(cases: [Case; N]) {
+    for (name, builder, steps, start, reset) in cases {
+        assert_eq!(broken(builder, &steps), (start, reset), "{name}");
+    }
+}
+
 #[test]
 fn continues_from_the_last_token_that_was_handed_out() {
-    use v1::StartOutcome::{FromNow, Resumed, Resynced, Snapshot};
-    let rv = |version: &str| Some(Start::ResourceVersion(version.into()));
-    let now = Some(Start::Now(v1::NowStart {}));
-    let reset = || Step::Reset(ResetReason::Expired);
-    let table = [
+    use v1::StartOutcome::{Resumed, Resynced, Snapshot};
+    check([
         ("nothing came", pods(), vec![], None, false),
         ("started only", pods(), vec![started(Snapshot)], None, false),
         (
@@ -102,6 +108,14 @@ fn continues_from_the_last_token_that_was_handed_out() {
             token("a"),
             false,
         ),
+    ]);
+}
+
+#[test]
+fn a_reset_begins_anew() {
+    use v1::StartOutcome::Snapshot;
+    let reset = || Step::Reset(ResetReason::Expired);
+    check([
         (
             "told to forget, snapshot not begun",
             pods().from_token("a"),
@@ -116,6 +130,15 @@ fn continues_from_the_last_token_that_was_handed_out() {
             snapshot(),
             true,
         ),
+    ]);
+}
+
+#[test]
+fn continues_starts_that_have_no_token_yet() {
+    use v1::StartOutcome::{FromNow, Resumed};
+    let rv = |version: &str| Some(Start::ResourceVersion(version.into()));
+    let now = Some(Start::Now(v1::NowStart {}));
+    check([
         (
             "resourceVersion not reached",
             pods().from_resource_version("7"),
@@ -138,10 +161,7 @@ fn continues_from_the_last_token_that_was_handed_out() {
             token("a"),
             false,
         ),
-    ];
-    for (name, builder, steps, start, reset) in table {
-        assert_eq!(broken(builder, &steps), (start, reset), "{name}");
-    }
+    ]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 
 use futures::stream::BoxStream;
+use tonic_types::StatusExt as _;
 use v1::{frame::Frame, watch_request::Start};
 
 use super::*;
@@ -173,13 +174,7 @@ async fn a_break_inside_a_snapshot_leaves_no_ghosts() {
     ];
     assert_eq!(words(&mut watch, expected.len()).await, expected);
     assert_eq!(watch.token(), Some("t1"));
-    let snapshot = Some(Start::Snapshot(v1::SnapshotStart::default()));
-    assert_eq!(starts(&requests)[0], None);
-    assert!(
-        starts(&requests)[1..]
-            .iter()
-            .all(|s| *s == None || *s == snapshot)
-    );
+    assert_eq!(starts(&requests), [None, None, None]);
 }
 
 #[tokio::test]
@@ -227,6 +222,20 @@ async fn a_planned_length_that_is_over_opens_no_stream() {
     let (mut watch, requests) = play(pods().timeout(Duration::ZERO), vec![]);
     assert!(watch.next().await.is_none());
     assert!(starts(&requests).is_empty());
+}
+
+#[tokio::test]
+async fn no_pause_outlasts_the_planned_length() {
+    let mut details = tonic_types::ErrorDetails::new();
+    details.set_retry_info(Some(Duration::from_secs(3_600)));
+    let draining = Status::with_error_details(tonic::Code::Unavailable, "draining", details);
+    let (mut watch, requests) = play(
+        pods().timeout(Duration::from_millis(20)),
+        vec![Err(draining)],
+    );
+    assert_eq!(words(&mut watch, 1).await, ["broken: draining"]);
+    assert!(watch.next().await.is_none());
+    assert_eq!(starts(&requests).len(), 1);
 }
 
 #[tokio::test]

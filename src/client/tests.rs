@@ -1,0 +1,145 @@
+//! The client against a real connection.
+
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt as _;
+use prost::Message as _;
+use server::Reply;
+
+use super::*;
+use crate::proto::v1::{frame::Frame, watch_request::Start};
+
+mod server;
+
+#[test]
+fn takes_addresses_as_people_write_them() {
+    let table = [
+        ("http://127.0.0.1:7300", true),
+        ("127.0.0.1:7300", true),
+        ("informerd.tools.svc:7300", true),
+        ("http://[::1]:7300", true),
+        ("https://127.0.0.1:7300", false),
+        ("unix:///run/informerd.sock", false),
+        ("http://", false),
+        ("", false),
+        ("two words", false),
+    ];
+    for (address, fine) in table {
+        assert_eq!(endpoint(address).is_ok(), fine, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn says_why_nothing_was_reached() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound port").to_string();
+    drop(listener);
+    let error = Client::connect(&address).await.expect_err("nobody listens");
+    assert_eq!(
+        error.to_string(),
+        format!("cannot reach informerd at {address}: connection refused")
+    );
+}
+
+#[tokio::test]
+async fn a_lazy_client_says_why_too() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound port").to_string();
+    drop(listener);
+    let client = Client::lazy(&address).expect("an address");
+    let error = client.resources().await.expect_err("nobody listens");
+    assert!(error.is_unavailable());
+    assert_eq!(error.to_string(), "connection refused");
+}
+
+fn batch(frames: Vec<Frame>) -> v1::WatchResponse {
+    let frames = frames.into_iter();
+    v1::WatchResponse {
+        frames: frames.map(|f| v1::Frame { frame: Some(f) }).collect(),
+    }
+}
+
+fn event(name: &str, token: &str) -> Frame {
+    Frame::Event(v1::Event {
+        name: name.into(),
+        resume_token: token.into(),
+        ..Default::default()
+    })
+}
+
+#[tokio::test]
+async fn a_watch_continues_on_a_real_connection() {
+    let requests: Arc<Mutex<Vec<v1::WatchRequest>>> = Arc::default();
+    let seen = Arc::clone(&requests);
+    let address = server::serve(move |path, request| {
+        assert_eq!(path, "/informerd.v1.WatchService/Watch");
+        let request = v1::WatchRequest::decode(request).expect("a request");
+        let mut seen = seen.lock().expect("no panic before");
+        seen.push(request);
+        let started = || Frame::Started(v1::Started::default());
+        match seen.len() {
+            1 => Reply::cut(&[batch(vec![started(), event("a", "t1")])]),
+            2 => Reply::status(&[batch(vec![started(), event("b", "t2")])], "14"),
+            _ => Reply::open(&[batch(vec![started(), event("c", "t3")])]),
+        }
+    })
+    .await;
+    let client = Client::connect(&address.to_string()).await.expect("served");
+    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").from_now());
+    let mut names = Vec::new();
+    while names.len() < 3 {
+        if let Step::Event(event) = watch.next().await.expect("goes on").expect("no error") {
+            names.push(event.name);
+        }
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(watch.token(), Some("t3"));
+    let requests = requests.lock().expect("no panic before");
+    let starts: Vec<_> = requests.iter().map(|r| r.start.clone()).collect();
+    let token = |t: &str| Some(Start::ResumeToken(t.into()));
+    let now = Some(Start::Now(v1::NowStart {}));
+    assert_eq!(starts, [now, token("t1"), token("t2")]);
+}
+
+#[tokio::test]
+async fn an_error_of_the_server_comes_through() {
+    let address = server::serve(|_, _| Reply::status(&[] as &[v1::WatchResponse], "7")).await;
+    let client = Client::connect(&address.to_string()).await.expect("served");
+    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods"));
+    let error = watch.next().await.expect("an item").expect_err("refused");
+    assert_eq!(error.code, Code::PermissionDenied);
+    assert_eq!(error.to_string(), "as scripted");
+}
+
+#[tokio::test]
+async fn a_list_reads_all_pages() {
+    let address = server::serve(|_, request| {
+        let request = v1::ListObjectsRequest::decode(request).expect("a request");
+        let (name, next, min) = match request.page_token.as_str() {
+            "" => ("a", "p2", "5"),
+            "p2" => ("b", "", ""),
+            other => panic!("page {other}"),
+        };
+        assert_eq!(request.min_resource_version, min);
+        let page = v1::ListObjectsResponse {
+            objects: vec![v1::Object {
+                name: name.into(),
+                ..Default::default()
+            }],
+            resource_version: "9".into(),
+            next_page_token: next.into(),
+            resume_token: "t9".into(),
+        };
+        Reply::status(&[page], "0")
+    })
+    .await;
+    let client = Client::connect(&address.to_string()).await.expect("served");
+    let request = v1::ListObjectsRequest {
+        min_resource_version: "5".into(),
+        ..Default::default()
+    };
+    let list = client.list(request).await.expect("two pages");
+    let names: Vec<_> = list.objects.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(list.resume_token, "t9");
+}
