@@ -2,7 +2,8 @@
 //!
 //! One pure machine decides ([`machine`]), one driver does what it says ([`Reflector::run`]), and
 //! everything leaves through one seam, the [`Sink`]. Beside it stand the other things that are
-//! asked of an apiserver: [`Fetcher`] for old positions.
+//! asked of an apiserver: [`Fetcher`] for old positions, [`Discovery`] for what is served, and the
+//! way there itself, [`connect()`].
 
 mod connection;
 mod options;
@@ -11,14 +12,21 @@ mod run;
 mod sink;
 mod stats;
 
+pub mod connect;
 pub mod decode;
+pub mod discovery;
 pub mod fetch;
 pub mod lines;
 pub mod machine;
 
+pub use connect::{ConnectError, ConnectOptions, Upstream, connect};
 pub use decode::DecodeError;
+pub use discovery::{Discovery, DiscoveryError, Resolve};
 pub use fetch::{FetchError, Fetcher};
 pub use options::ReflectorOptions;
 pub use run::Reflector;
 pub use sink::{DegradedReason, Delta, Health, Sink};
 pub use stats::{ReflectorStats, RestartReason};
+
+#[cfg(test)]
+mod testing;

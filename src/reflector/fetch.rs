@@ -10,7 +10,7 @@ use super::{
     connection::{Connection, Ears},
     decode::Decoder,
     machine::{Input, Line},
-    request::{Answer, JSON, ListQuery, RequestError, get, get_all, list_uri, watch_uri},
+    request::{Answer, JSON, ListQuery, RequestError, describe, get, get_all, list_uri, watch_uri},
     run::decode_page,
     sink::Silent,
 };
@@ -60,7 +60,7 @@ impl From<Status> for FetchError {
         if status.is_expired() || super::machine::is_too_large(&status) {
             return Self::Expired;
         }
-        Self::Unavailable(format!("status {} {}", status.code, status.reason))
+        Self::Unavailable(describe(&status))
     }
 }
 
@@ -222,8 +222,7 @@ pub async fn cluster_id(client: &kube::Client) -> Result<String, FetchError> {
     let body = match get_all(client, uri, JSON, CLUSTER_ID).await? {
         Ok(body) => body,
         Err(status) => {
-            let (code, reason) = (status.code, status.reason);
-            let text = format!("status {code} {reason} for the namespace kube-system");
+            let text = format!("{} for the namespace kube-system", describe(&status));
             return Err(FetchError::Unavailable(text));
         }
     };
@@ -239,3 +238,6 @@ impl fmt::Debug for Fetcher {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

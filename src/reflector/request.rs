@@ -112,6 +112,15 @@ pub(super) async fn get_all(
     }
 }
 
+/// A refusal in a few words, without the server's message: that may name objects.
+pub(super) fn describe(status: &Status) -> String {
+    if status.reason.is_empty() {
+        format!("status {}", status.code)
+    } else {
+        format!("status {} {}", status.code, status.reason)
+    }
+}
+
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, RequestError> {
     tokio::time::timeout(limit, work)
         .await

@@ -18,7 +18,7 @@ const LARGE_PAGE: usize = 256 << 10;
 
 /// Keeps a [`Sink`] up to date with one resource of a cluster, cluster-wide.
 pub struct Reflector {
-    /// Client without retries of its own (`connect` makes such ones).
+    /// Client without retries of its own ([`connect()`](super::connect()) makes such ones).
     pub client: kube::Client,
     /// What to watch, as discovery has confirmed it.
     pub info: ResourceInfo,
@@ -194,3 +194,6 @@ impl fmt::Debug for Reflector {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
