@@ -5,6 +5,7 @@
 # KUBEBUILDER_ASSETS, when set, is checked and used as it is (the envtest convention).
 # Otherwise the binaries are built once from the Go modules pinned in hack/envtest/go.mod and
 # kept outside the checkout: about seven minutes on two cores, no work at all afterwards.
+# Exit code 3 says that no usable Go is installed, 1 that something else failed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,6 +16,11 @@ say() { printf '%s\n' "envtest: $*" >&2; }
 fail() {
     say "$*"
     exit 1
+}
+# Not possible here, as opposed to tried and failed: the caller may go on without.
+impossible() {
+    say "$*"
+    exit 3
 }
 
 # missing DIR NAME... prints the names that are no executables in DIR.
@@ -48,12 +54,12 @@ if [[ -z $(missing "$target" "${built[@]}") ]]; then
 fi
 
 remedy="install Go 1.26 or newer (https://go.dev/doc/install), or set KUBEBUILDER_ASSETS"
-command -v go >/dev/null || fail "go is missing: $remedy"
+command -v go >/dev/null || impossible "go is missing: $remedy"
 go_version=$(cd "$here" && GOTOOLCHAIN=local go env GOVERSION)
 IFS=. read -r go_major go_minor _ <<<"${go_version#go}"
 go_minor=${go_minor%%[!0-9]*}
 if ((go_major < 1 || (go_major == 1 && ${go_minor:-0} < 26))); then
-    fail "$go_version is too old: $remedy"
+    impossible "$go_version is too old: $remedy"
 fi
 
 mkdir -p "$cache"

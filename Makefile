@@ -1,0 +1,29 @@
+# Everything that CI does, by name. `make help` lists it.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt envtest proto-baseline
+
+# Passed on by `make demo`, for example ARGS="--help".
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Watch an embedded simulated cluster; needs only Rust (ARGS="..." is passed on)
+	cargo run --quiet -- demo $(ARGS)
+
+test: ## Run all tests, the real kube-apiserver included (built once, see envtest)
+	@hack/test.sh
+
+lint: ## Check format, clippy, documentation, dependencies, protocol and scripts
+	@hack/lint.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+envtest: ## Provide kube-apiserver, etcd and kubectl, and print their directory
+	@hack/envtest.sh
+
+proto-baseline: ## Record the protocol that later changes must stay compatible with
+	hack/buf.sh build --output proto/informerd.v1.binpb

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# All tests: units, documentation examples, and the integration binary last.
+set -euo pipefail
+# shellcheck source=hack/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+need_rust
+
+# The last line of envtest.sh is the directory. Exit code 3 means: a toolchain is missing here.
+code=0
+assets=$(hack/envtest.sh | tail -n 1) || code=$?
+case $code in
+    0) export KUBEBUILDER_ASSETS=$assets ;;
+    3) unavailable "tests against the real apiserver, see above" ;;
+    *) die "envtest failed" ;;
+esac
+
+# One package selection for all calls, so that features unify alike and nothing is built twice.
+step build cargo test --workspace --no-run
+failed=()
+step units cargo test --workspace --no-fail-fast --lib --bins \
+    --test control_plane || failed+=(units)
+step examples cargo test --workspace --doc || failed+=(examples)
+((${#failed[@]} == 0)) || say "failed so far: ${failed[*]}"
+
+say "==> integration"
+cargo test --workspace --test it || failed+=(integration)
+((${#failed[@]} == 0)) || die "tests failed: ${failed[*]}"
