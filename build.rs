@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Payloads are slices of one received buffer, never copies.
     tonic_prost_build::configure()
         .bytes(".informerd.v1")
+        .codec_path("crate::proto::codec::StrictCodec")
         .compile_fds(prost_types_set(&compiler)?)?;
     Ok(())
 }

@@ -3,9 +3,17 @@
 //! Data flows one way: `reflector` → `store` → `view` → `subscription` → `grpc`.
 //! `ARCHITECTURE.md` is the map of this house.
 
+pub mod admin;
+pub mod cacher;
 pub mod cli;
 pub mod client;
+pub mod grpc;
 pub mod proto;
 pub mod reflector;
 pub mod resource;
+pub mod runtime;
+pub mod selector;
+pub mod store;
+pub mod subscription;
 pub mod transport;
+pub mod view;

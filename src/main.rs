@@ -1,3 +1,10 @@
 //! The `informerd` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use informerd::runtime::{self, Cli};
+
+fn main() -> ExitCode {
+    runtime::run(Cli::parse())
+}

@@ -1,5 +1,7 @@
 //! The generated protocol: messages, clients and servers of `proto/informerd/v1`.
 
+pub mod codec;
+
 /// Package `informerd.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::unwrap_used)]
 pub mod v1 {

@@ -25,7 +25,9 @@ pub use discovery::{Discovery, DiscoveryError, Resolve};
 pub use fetch::{FetchError, Fetcher};
 pub use options::ReflectorOptions;
 pub use run::Reflector;
-pub use sink::{DegradedReason, Delta, Health, Sink};
+pub use sink::{DegradedReason, Health, Sink};
+
+use crate::resource::Delta;
 pub use stats::{ReflectorStats, RestartReason};
 
 #[cfg(test)]

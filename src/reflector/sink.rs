@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::resource::{Object, ResourceVersion};
+use crate::resource::{Delta, Object, ResourceVersion};
 
 /// What a reflector tells the watch cache. Calls come from one task, in order, and never block.
 pub trait Sink: Send + Sync {
@@ -19,39 +19,6 @@ pub trait Sink: Send + Sync {
 
     /// Bytes of a watch or a list have arrived.
     fn heard(&self);
-}
-
-/// One change of the resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delta {
-    /// The object was created.
-    Added(Arc<Object>),
-    /// The object was changed.
-    Modified(Arc<Object>),
-    /// The object was deleted: its last state at the version of the deletion.
-    Deleted(Arc<Object>),
-    /// Nothing was missed up to this version. May repeat the version of the event before it.
-    Bookmark(ResourceVersion),
-}
-
-impl Delta {
-    /// The version that this change moves the resource to.
-    pub fn version(&self) -> &ResourceVersion {
-        match self {
-            Self::Added(object) | Self::Modified(object) | Self::Deleted(object) => {
-                object.version()
-            }
-            Self::Bookmark(version) => version,
-        }
-    }
-
-    /// The object, if this isn't a bookmark.
-    pub fn object(&self) -> Option<&Arc<Object>> {
-        match self {
-            Self::Added(object) | Self::Modified(object) | Self::Deleted(object) => Some(object),
-            Self::Bookmark(_) => None,
-        }
-    }
 }
 
 /// Whether the state that was told last is being kept up to date.

@@ -27,12 +27,34 @@ pub enum UpstreamEvent {
 /// One step of a resource's history, after whatever upstream got wrong has been sorted out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {
-    /// The object was created or changed: its state now.
-    Set(Arc<Object>),
-    /// The object was deleted; its last state, at the version of the deletion.
+    /// The object was created.
+    Added(Arc<Object>),
+    /// The object was changed.
+    Modified(Arc<Object>),
+    /// The object was deleted: its last state at the version of the deletion.
     Deleted(Arc<Object>),
-    /// Nothing was missed up to this version.
+    /// Nothing was missed up to this version. May repeat the version of the event before it.
     Bookmark(ResourceVersion),
+}
+
+impl Delta {
+    /// The version that this step moves the resource to.
+    pub fn version(&self) -> &ResourceVersion {
+        match self {
+            Self::Added(object) | Self::Modified(object) | Self::Deleted(object) => {
+                object.version()
+            }
+            Self::Bookmark(version) => version,
+        }
+    }
+
+    /// The object, if this isn't a bookmark.
+    pub fn object(&self) -> Option<&Arc<Object>> {
+        match self {
+            Self::Added(object) | Self::Modified(object) | Self::Deleted(object) => Some(object),
+            Self::Bookmark(_) => None,
+        }
+    }
 }
 
 /// The part of a `metav1.Status` that decides what happens next.

@@ -21,6 +21,20 @@ impl Key {
         }
     }
 
+    /// Stands before all keys of a namespace.
+    pub fn prefix(namespace: &str) -> Self {
+        Self {
+            text: format!("{namespace}/").into(),
+        }
+    }
+
+    /// Stands behind all keys of a namespace: `0` is the byte after `/`.
+    pub fn prefix_end(namespace: &str) -> Self {
+        Self {
+            text: format!("{namespace}0").into(),
+        }
+    }
+
     /// The namespace; empty for cluster-scoped objects.
     pub fn namespace(&self) -> &str {
         self.text
@@ -66,6 +80,15 @@ mod tests {
         ];
         keys.sort();
         assert_eq!(keys.map(|k| k.to_string()), ["t1-bad/x", "t1/a", "t1/x"]);
+    }
+
+    #[test]
+    fn a_namespace_is_one_range() {
+        let (from, to) = (Key::prefix("t1"), Key::prefix_end("t1"));
+        let inside = |key: &Key| from <= *key && *key < to;
+        assert!(inside(&Key::new("t1", "x")));
+        assert!(!inside(&Key::new("t1-bad", "x")));
+        assert!(!inside(&Key::new("t10", "x")));
     }
 
     #[test]

@@ -174,16 +174,18 @@ impl History {
         }
     }
 
-    /// The changes after `seq`, the oldest ones first, up to about `max_bytes` (at least one).
+    /// The changes after `seq`, the oldest ones first, up to about `max_bytes` (at least one), and
+    /// always whole groups.
     pub(super) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
         if seq < self.floor_seq() {
             return Since::Expired;
         }
         let skip = seq.steps_since(self.floor_seq());
         let mut bytes = 0;
-        let mut changes = Vec::new();
+        let mut changes: Vec<Arc<Change>> = Vec::new();
         for entry in self.entries.iter().skip(skip) {
-            if bytes > max_bytes {
+            let whole = changes.last().is_none_or(|last| last.seq == last.group_end);
+            if bytes > max_bytes && whole {
                 break;
             }
             bytes += entry.change.weight();

@@ -66,8 +66,8 @@ fn positions_between_changes_continue_with_the_next_change() {
     let now = Instant::now();
     cache.apply(
         vec![
-            Delta::Set(object("a", "u", 12)),
-            Delta::Set(object("b", "v", 15)),
+            Delta::Modified(object("a", "u", 12)),
+            Delta::Modified(object("b", "v", 15)),
         ],
         now,
     );
@@ -85,8 +85,8 @@ fn a_later_list_becomes_one_group_of_differences() {
     let now = Instant::now();
     cache.apply(
         vec![
-            Delta::Set(object("b", "v", 11)),
-            Delta::Set(object("c", "w", 12)),
+            Delta::Modified(object("b", "v", 11)),
+            Delta::Modified(object("c", "w", 12)),
         ],
         now,
     );
@@ -122,7 +122,7 @@ fn history_goes_by_bytes_and_groups_go_whole() {
     let now = Instant::now();
     let mut cache = cache(0, 3600);
     cache.replace(vec![], rv(10), now);
-    cache.apply(vec![Delta::Set(object("a", "u", 11))], now);
+    cache.apply(vec![Delta::Modified(object("a", "u", 11))], now);
     assert_eq!(after(&cache, 10), ["Expired"]);
     assert_eq!(after(&cache, 11), Vec::<String>::new());
 
@@ -157,8 +157,8 @@ fn undoes_changes_to_show_an_older_state() {
     let now = Instant::now();
     cache.apply(
         vec![
-            Delta::Set(object("a", "u", 12)),
-            Delta::Set(object("b", "v", 13)),
+            Delta::Modified(object("a", "u", 12)),
+            Delta::Modified(object("b", "v", 13)),
         ],
         now,
     );
@@ -176,13 +176,13 @@ fn undoes_changes_to_show_an_older_state() {
 fn older_history_can_be_put_in_front() {
     let mut cache = synced_at(10);
     let now = Instant::now();
-    cache.apply(vec![Delta::Set(object("a", "u", 12))], now);
+    cache.apply(vec![Delta::Modified(object("a", "u", 12))], now);
     let then = HashMap::from([(Key::new("ns", "a"), object("a", "u", 3))]);
     let told = vec![
-        Delta::Set(object("a", "u", 5)),
-        Delta::Set(object("x", "w", 7)),
+        Delta::Modified(object("a", "u", 5)),
+        Delta::Modified(object("x", "w", 7)),
         Delta::Deleted(object("x", "w", 9)),
-        Delta::Set(object("a", "u", 12)),
+        Delta::Modified(object("a", "u", 12)),
     ];
     assert!(!cache.prepend(then.clone(), told.clone(), rv(4), &rv(11), now));
     assert!(cache.prepend(then, told, rv(4), &rv(10), now));
@@ -232,7 +232,7 @@ fn agrees_with_a_naive_model() {
             let held = cache.get(&Key::new("ns", &name)).cloned();
             let delta = match held {
                 Some(_) if random.bool() => Delta::Deleted(object(&name, "u", version)),
-                _ => Delta::Set(object(&name, "u", version)),
+                _ => Delta::Modified(object(&name, "u", version)),
             };
             cache.apply(vec![delta], now);
             states.push((version, cache.head().seq, cache.snapshot().objects));

@@ -174,7 +174,7 @@ impl WatchCache {
                     self.version = version;
                     continue;
                 }
-                Delta::Set(object) => {
+                Delta::Added(object) | Delta::Modified(object) => {
                     self.version = object.version().clone();
                     let prev = self.objects.insert(object.key().clone(), object.clone());
                     Step {
@@ -222,7 +222,7 @@ impl WatchCache {
         for delta in deltas {
             let (version, prev, cur) = match delta {
                 Delta::Bookmark(_) => continue,
-                Delta::Set(object) => {
+                Delta::Added(object) | Delta::Modified(object) => {
                     let prev = objects.insert(object.key().clone(), object.clone());
                     (object.version().clone(), prev, Some(object))
                 }

@@ -1,0 +1,7 @@
+//! What operators and the kubelet look at: probes and metrics over plain HTTP.
+
+mod metrics;
+mod probes;
+
+pub use metrics::{Metrics, registry};
+pub use probes::{Readiness, router};

@@ -1,0 +1,251 @@
+//! The metrics. `docs/metrics.md` lists them; a test holds the two together.
+//!
+//! Labels are bounded by the number of resources, never by subscribers, names or namespaces.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::{
+    cacher::{CacherSize, Cachers},
+    grpc::Counters,
+    reflector::RestartReason,
+    subscription::UpstreamHealth,
+    transport,
+};
+
+/// Where the figures come from.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// The cachers.
+    pub cachers: Arc<Cachers>,
+    /// What the services count.
+    pub counters: Counters,
+    /// What the transport counts.
+    pub transport: Arc<transport::Stats>,
+}
+
+/// Registers all metrics.
+pub fn registry(metrics: Metrics) -> Registry {
+    let mut registry = Registry::with_prefix("informerd");
+    let counters = &metrics.counters;
+    registry.register(
+        "streams_open",
+        "Watch streams that are open",
+        counters.open.clone(),
+    );
+    registry.register(
+        "streams_started",
+        "Watch streams by outcome",
+        counters.started.clone(),
+    );
+    registry.register(
+        "streams_ended",
+        "Ended watch streams by reason",
+        counters.ended.clone(),
+    );
+    registry.register(
+        "messages_sent",
+        "Messages sent on streams",
+        counters.messages.clone(),
+    );
+    registry.register(
+        "message_bytes_sent",
+        "Bytes of those messages",
+        counters.bytes.clone(),
+    );
+    registry.register_collector(Box::new(Scrape(metrics)));
+    registry
+}
+
+/// Sizes, read when they are asked for.
+#[derive(Debug)]
+struct Scrape(Metrics);
+
+type Figure<T> = fn(&CacherSize) -> T;
+
+const GAUGES: &[(&str, &str, Figure<i64>)] = &[
+    ("upstream_watches", "Established watches upstream", |size| {
+        i64::from(size.pulse.health == Some(UpstreamHealth::Healthy))
+    }),
+    (
+        "watch_cache_synced",
+        "Whether the watch cache holds a complete state",
+        |size| i64::from(size.pulse.synced),
+    ),
+    (
+        "watch_cache_objects",
+        "Objects in the watch cache",
+        |size| whole(size.feed.objects),
+    ),
+    (
+        "watch_cache_history_changes",
+        "Changes in the history",
+        |size| whole(size.feed.history_changes),
+    ),
+    (
+        "watch_cache_history_bytes",
+        "Bytes of the changes in the history",
+        |size| whole(size.feed.history_bytes),
+    ),
+    (
+        "watch_cache_resource_version",
+        "The newest resourceVersion, if it is a number",
+        |size| size.pulse.version.to_string().parse().unwrap_or(0),
+    ),
+    ("views", "Distinct queries", |size| whole(size.feed.views)),
+    ("view_log_bytes", "Bytes of encoded events", |size| {
+        whole(size.feed.log_bytes)
+    }),
+    ("subscriptions", "Subscriptions", |size| {
+        whole(size.feed.subscriptions)
+    }),
+];
+
+const COUNTERS: &[(&str, &str, Figure<u64>)] = &[
+    ("reflector_lists", "Pages asked for upstream", |size| {
+        size.stats.lists()
+    }),
+    ("reflector_watches", "Watches asked for upstream", |size| {
+        size.stats.watches()
+    }),
+    ("reflector_events", "Events received from watches", |size| {
+        size.stats.events()
+    }),
+    (
+        "reflector_bookmarks",
+        "Bookmarks received from watches",
+        |size| size.stats.bookmarks(),
+    ),
+    ("reflector_bytes", "Bytes received from upstream", |size| {
+        size.stats.bytes()
+    }),
+    (
+        "reflector_duplicates",
+        "Events dropped as already seen",
+        |size| size.stats.duplicates(),
+    ),
+    (
+        "reflector_malformed_lines",
+        "Lines that could not be read",
+        |size| size.stats.malformed(),
+    ),
+];
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let sizes = self.0.cachers.sizes();
+        for (name, help, figure) in GAUGES {
+            let values = sizes
+                .iter()
+                .map(|size| (size, ConstGauge::new(figure(size))));
+            each(&mut encoder, name, help, MetricType::Gauge, values)?;
+        }
+        for (name, help, figure) in COUNTERS {
+            let values = sizes
+                .iter()
+                .map(|size| (size, ConstCounter::new(figure(size))));
+            each(&mut encoder, name, help, MetricType::Counter, values)?;
+        }
+        restarts(&mut encoder, &sizes)?;
+        self.transport(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn transport(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = &self.0.transport;
+        let gauges = [
+            (
+                "connections_open",
+                "Open connections",
+                stats.open_connections(),
+            ),
+            (
+                "requests_open",
+                "Open HTTP/2 streams, of all methods",
+                stats.open_streams(),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            gauge.encode(metric)?;
+        }
+        let counters = [
+            (
+                "connections_accepted",
+                "Accepted connections",
+                stats.accepted(),
+            ),
+            (
+                "handshakes_failed",
+                "Connections without an HTTP/2 preface",
+                stats.handshake_failures(),
+            ),
+            (
+                "streams_stalled",
+                "Streams ended because their reader took nothing",
+                stats.stalled(),
+            ),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            counter.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+fn each<'a, M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    values: impl Iterator<Item = (&'a CacherSize, M)>,
+) -> Result<(), fmt::Error> {
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (size, value) in values {
+        value.encode(family.encode_family(&labels(size))?)?;
+    }
+    Ok(())
+}
+
+fn restarts(encoder: &mut DescriptorEncoder<'_>, sizes: &[CacherSize]) -> Result<(), fmt::Error> {
+    let help = "Watches that ended and lists made anew, by reason";
+    let name = "reflector_restarts";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for size in sizes {
+        for reason in RestartReason::ALL {
+            let [group, version, resource] = labels(size);
+            let labels = [
+                group,
+                version,
+                resource,
+                ("reason", reason.as_str().to_owned()),
+            ];
+            let counter = ConstCounter::new(size.stats.restarts(reason));
+            counter.encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn labels(size: &CacherSize) -> [(&'static str, String); 3] {
+    let gvr = &size.gvr;
+    [
+        ("group", gvr.group.clone()),
+        ("version", gvr.version.clone()),
+        ("resource", gvr.resource.clone()),
+    ]
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

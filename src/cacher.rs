@@ -1,0 +1,12 @@
+//! One cacher per resource: it owns the reflector, the feed and what reaches further back.
+//!
+//! The first subscriber starts the watch upstream; when the last one has left it lingers, then
+//! stops. However many come and go, there is never more than one.
+
+mod attach;
+mod catch_up;
+mod factory;
+mod lifecycle;
+
+pub use attach::{StartAt, Watch};
+pub use factory::{CacherSize, Cachers, Lease, Settings, Spawn};

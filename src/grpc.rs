@@ -1,0 +1,18 @@
+//! The gRPC services: from a request to a validated question, and from what comes back to frames.
+//!
+//! The only room that knows `tonic::Status`. `Watch` answers with a body of shared bytes; all else
+//! is ordinary tonic.
+
+mod counters;
+mod frames;
+mod objects;
+mod offer;
+mod resources;
+mod service;
+mod status;
+mod validate;
+mod watch;
+
+pub use counters::{Counters, EndLabels, StartLabels};
+pub use offer::{AllowList, AllowListError, Offer};
+pub use service::{Api, stall_trailers};

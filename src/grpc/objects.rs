@@ -1,0 +1,260 @@
+//! `ObjectService`: reads from the cache that feeds the watches.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tonic::{Code, Request, Response, Status};
+
+use super::{
+    Offer,
+    status::{closed, invalid, invalid_token, refuse},
+    validate,
+};
+use crate::{
+    cacher::{Cachers, Lease},
+    proto::v1::{
+        self, GetObjectRequest, GetObjectResponse, ListObjectsRequest, ListObjectsResponse,
+        object_service_server::ObjectService,
+    },
+    resource::{Key, Object, ResourceInfo, ResourceVersion},
+    selector::{EventTypes, FilterSpec, Membership, Query},
+    store::{Located, Objects},
+    subscription::{Closed, Position, Scope, TokenError},
+};
+
+const PAGE_DEFAULT: usize = 500;
+const PAGE_MAX: usize = 5000;
+/// A page ends before its objects exceed this.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// The object service.
+#[derive(Debug, Clone)]
+pub(super) struct ObjectApi {
+    pub(super) offer: Arc<Offer>,
+    pub(super) cachers: Arc<Cachers>,
+}
+
+#[tonic::async_trait]
+impl ObjectService for ObjectApi {
+    async fn get_object(
+        &self,
+        request: Request<GetObjectRequest>,
+    ) -> Result<Response<GetObjectResponse>, Status> {
+        let request = request.into_inner();
+        let info = self.offer.find(request.resource.as_ref()).await?;
+        let key = object_key(&request, &info)?;
+        let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
+        let lease = self.state(&info, min.as_ref()).await?;
+        let (object, version) = lease.feed().get(&key);
+        let object = object.ok_or_else(|| {
+            let message = format!("there is no {} {key}", info.gvr);
+            refuse(Code::NotFound, "OBJECT_NOT_FOUND", message)
+        })?;
+        Ok(Response::new(GetObjectResponse {
+            object: Some(message(&object)),
+            resource_version: version.to_string(),
+        }))
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<ListObjectsRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        let request = request.into_inner();
+        let info = self.offer.find(request.resource.as_ref()).await?;
+        let filter = request.filter.unwrap_or_default();
+        if !filter.event_types.is_empty() {
+            let description = "has no meaning for a list, leave it empty";
+            return Err(invalid("filter.event_types", "INVALID_FILTER", description));
+        }
+        let membership = validate::membership(&filter, &info)?;
+        let scope = Scope {
+            cluster: self.cachers.cluster(),
+            gvr: info.gvr.clone(),
+            filter: membership.fingerprint(),
+        };
+        let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
+        let page = Page::parse(&request.page_token, request.page_size, &scope)?;
+        if page.from.is_some() && min.is_some() {
+            let description = "must be empty when a page token is given, which fixes the version";
+            return Err(invalid(
+                "min_resource_version",
+                "INVALID_OPTION",
+                description,
+            ));
+        }
+        let lease = self.state(&info, min.as_ref()).await?;
+        let (objects, position) = page.state(&lease).map_err(|why| closed(&why))?;
+        Ok(Response::new(page.answer(
+            &objects,
+            &membership,
+            &scope,
+            &position,
+        )))
+    }
+}
+
+impl ObjectApi {
+    /// A state that is complete and new enough. The lease keeps it from being dropped.
+    async fn state(
+        &self,
+        info: &ResourceInfo,
+        min: Option<&ResourceVersion>,
+    ) -> Result<Lease, Status> {
+        let lease = self.cachers.lease(info);
+        lease.synced().await.map_err(|why| closed(&why))?;
+        if let Some(min) = min {
+            lease.reached(min).await.map_err(|why| closed(&why))?;
+        }
+        Ok(lease)
+    }
+}
+
+fn object_key(request: &GetObjectRequest, info: &ResourceInfo) -> Result<Key, Status> {
+    let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
+    let refused = |field: &str, description: &str| Err(invalid(field, "INVALID_NAME", description));
+    match (info.namespaced, namespace.is_empty()) {
+        (true, true) => return refused("namespace", "is required for a namespaced resource"),
+        (false, false) => {
+            return refused("namespace", "must be empty, the resource is cluster-scoped");
+        }
+        _ => {}
+    }
+    if name.is_empty() {
+        return refused("name", "is required");
+    }
+    // The same rules as for filters, told of this message's fields.
+    let namespaces: Vec<String> = (!namespace.is_empty())
+        .then(|| namespace.into())
+        .into_iter()
+        .collect();
+    let names = [name.to_owned()];
+    let spec = FilterSpec {
+        namespaces: &namespaces,
+        names: &names,
+        ..FilterSpec::default()
+    };
+    Membership::new(spec).map_err(|error| {
+        let field = if error.field.starts_with("filter.names[") {
+            "name"
+        } else {
+            "namespace"
+        };
+        invalid(field, "INVALID_NAME", error.message)
+    })?;
+    Ok(Key::new(namespace, name))
+}
+
+fn message(object: &Object) -> v1::Object {
+    v1::Object {
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        uid: object.uid().to_owned(),
+        resource_version: object.version().to_string(),
+        object: object.json().clone(),
+    }
+}
+
+/// Which part of a list is asked for.
+struct Page {
+    size: usize,
+    /// The state of the first page, and the last key that was shown.
+    from: Option<(Position, String)>,
+}
+
+impl Page {
+    /// A page token is the resume token of the list's state, a dot, and the last key in base64.
+    fn parse(token: &str, size: u32, scope: &Scope) -> Result<Self, Status> {
+        let size = match usize::try_from(size).unwrap_or(usize::MAX) {
+            0 => PAGE_DEFAULT,
+            size if size <= PAGE_MAX => size,
+            _ => {
+                let description = format!("must be at most {PAGE_MAX}");
+                return Err(invalid("page_size", "INVALID_OPTION", description));
+            }
+        };
+        if token.is_empty() {
+            return Ok(Self { size, from: None });
+        }
+        let read = || -> Result<(Position, String), TokenError> {
+            let (token, key) = token.split_once('.').ok_or(TokenError::Invalid)?;
+            let key = URL_SAFE_NO_PAD
+                .decode(key)
+                .map_err(|_| TokenError::Invalid)?;
+            let key = String::from_utf8(key).map_err(|_| TokenError::Invalid)?;
+            Ok((scope.position(token)?, key))
+        };
+        let from = read().map_err(|error| invalid_token("page_token", &error))?;
+        Ok(Self {
+            size,
+            from: Some(from),
+        })
+    }
+
+    /// The state to read: the current one, or that of the first page.
+    fn state(&self, lease: &Lease) -> Result<(Objects, Position), Closed> {
+        let feed = lease.feed();
+        let Some((position, _)) = &self.from else {
+            let (objects, head) = feed.objects(None).ok_or(Closed::NotSynced)?;
+            return Ok((
+                objects,
+                Position {
+                    epoch: feed.epoch(),
+                    version: head.version,
+                },
+            ));
+        };
+        let (located, epoch, oldest) = feed.locate(&position.version);
+        let expired = || Closed::Expired {
+            requested: position.version.clone(),
+            oldest,
+        };
+        let Located::At(seq) = located else {
+            return Err(expired());
+        };
+        if epoch != position.epoch {
+            return Err(Closed::Rewound);
+        }
+        let (objects, _) = feed.objects(Some(seq)).ok_or_else(expired)?;
+        Ok((objects, position.clone()))
+    }
+
+    fn answer(
+        &self,
+        objects: &Objects,
+        membership: &Membership,
+        scope: &Scope,
+        position: &Position,
+    ) -> ListObjectsResponse {
+        let query = Query::new(membership.clone(), EventTypes::ALL, false);
+        let shown = self.from.as_ref().map(|(_, key)| key.as_str());
+        let mut matching = objects
+            .iter()
+            .map(|(_, object)| object)
+            .skip_while(|object| shown.is_some_and(|shown| object.key().as_str() <= shown))
+            .filter(|object| query.membership().matches(object))
+            .peekable();
+        let mut page: Vec<v1::Object> = Vec::new();
+        let mut bytes = 0;
+        let mut last = None;
+        while let Some(object) = matching.peek() {
+            bytes += object.json().len();
+            if page.len() == self.size || (bytes > PAGE_BYTES && !page.is_empty()) {
+                break;
+            }
+            page.push(message(object));
+            last = matching.next().map(|object| object.key().clone());
+        }
+        let token = scope.token(position);
+        let next_page_token = match (matching.peek(), last) {
+            (Some(_), Some(last)) => format!("{token}.{}", URL_SAFE_NO_PAD.encode(last.as_str())),
+            _ => String::new(),
+        };
+        ListObjectsResponse {
+            objects: page,
+            resource_version: position.version.to_string(),
+            next_page_token,
+            resume_token: token,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! All services behind one port.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use tonic::{Code, body::Body, service::Routes};
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::Service;
+
+use super::{Counters, Offer, objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi};
+use crate::{
+    cacher::Cachers,
+    proto::{
+        DESCRIPTOR_SET,
+        v1::{
+            object_service_server::ObjectServiceServer,
+            resource_service_server::ResourceServiceServer,
+        },
+    },
+};
+
+/// Largest request message. Filters are limited to a fraction of it.
+pub(super) const REQUEST_BYTES: usize = 64 * 1024;
+
+/// The whole gRPC surface: watch, objects, resources, health and reflection.
+#[derive(Debug, Clone)]
+pub struct Api {
+    routes: Routes,
+}
+
+impl Api {
+    /// Wires the services together.
+    pub fn new<H: Health>(
+        offer: Arc<Offer>,
+        cachers: Arc<Cachers>,
+        counters: Counters,
+        health: HealthServer<H>,
+        reconnect_spread: Duration,
+    ) -> Self {
+        let watch = WatchApi {
+            offer: offer.clone(),
+            cachers: cachers.clone(),
+            counters,
+            reconnect_spread,
+        };
+        let objects = ObjectServiceServer::new(ObjectApi {
+            offer: offer.clone(),
+            cachers,
+        })
+        .max_decoding_message_size(REQUEST_BYTES);
+        let resources = ResourceServiceServer::new(ResourceApi { offer })
+            .max_decoding_message_size(REQUEST_BYTES);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let routes = Routes::new(watch)
+            .add_service(objects)
+            .add_service(resources)
+            .add_service(health)
+            .add_service(
+                reflection()
+                    .build_v1()
+                    .expect("the descriptor set is our own"),
+            )
+            .add_service(
+                reflection()
+                    .build_v1alpha()
+                    .expect("the descriptor set is our own"),
+            );
+        Self {
+            routes: routes.prepare(),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Api {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let mut routes = self.routes.clone();
+        Box::pin(async move {
+            let response = routes.call(request).await;
+            Ok(response.unwrap_or_else(|error| {
+                tracing::error!(%error, "a service failed");
+                status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
+            }))
+        })
+    }
+}
+
+/// The gRPC specification: anything else is answered with 415.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], |value| value.as_bytes());
+    content_type == b"application/grpc"
+        || content_type.starts_with(b"application/grpc+")
+        || content_type.starts_with(b"application/grpc;")
+}
+
+/// What a stream ends with when its reader has taken nothing for the stall limit.
+pub fn stall_trailers() -> HeaderMap {
+    let message = "the reader has taken nothing for too long; resume with the last token";
+    let after = Duration::from_secs(1);
+    let status = status::retry(Code::ResourceExhausted, "SLOW_CONSUMER", message, after);
+    status::trailers(status)
+}

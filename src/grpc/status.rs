@@ -1,0 +1,169 @@
+//! The one map from what went wrong to status codes and details.
+//!
+//! Every error carries `google.rpc.ErrorInfo` of this domain; what the caller can mend adds
+//! `BadRequest`, what time mends adds `RetryInfo`.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    selector::FilterError,
+    subscription::{Closed, TokenError},
+};
+
+/// `ErrorInfo.domain` of all errors.
+pub(super) const DOMAIN: &str = "informerd";
+
+/// Longest echo of input in a message.
+const ECHO: usize = 128;
+
+/// An error with its machine-readable reason.
+pub(super) fn refuse(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    with_details(code, reason, message, ErrorDetails::new())
+}
+
+/// An error that goes away by itself.
+pub(super) fn retry(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    after: Duration,
+) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(after));
+    with_details(code, reason, message, details)
+}
+
+/// INVALID_ARGUMENT about one field.
+pub(super) fn invalid(field: &str, reason: &str, description: impl Into<String>) -> Status {
+    let description = description.into();
+    let message = format!("{field}: {description}");
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation(field, description);
+    with_details(Code::InvalidArgument, reason, message, details)
+}
+
+/// INVALID_ARGUMENT about a filter.
+pub(super) fn invalid_filter(error: &FilterError) -> Status {
+    let description = match error.position {
+        Some(position) => format!("{} (at byte {position})", error.message),
+        None => error.message.clone(),
+    };
+    let selector = error.field.ends_with("selector");
+    let reason = if selector {
+        "INVALID_SELECTOR"
+    } else {
+        "INVALID_FILTER"
+    };
+    invalid(&error.field, reason, description)
+}
+
+/// INVALID_ARGUMENT about a token.
+pub(super) fn invalid_token(field: &str, error: &TokenError) -> Status {
+    let reason = match error {
+        TokenError::Invalid => "TOKEN_INVALID",
+        TokenError::OtherCluster | TokenError::OtherResource | TokenError::OtherFilter => {
+            "TOKEN_MISMATCH"
+        }
+    };
+    invalid(field, reason, error.to_string())
+}
+
+/// How a stream ends; OK for a planned end.
+pub(super) fn closed(closed: &Closed) -> Status {
+    let message = closed.to_string();
+    match closed {
+        Closed::Timeout => Status::ok(""),
+        Closed::Expired { .. } => {
+            let remedy = "; start with a snapshot, or ask for on_expired RESET";
+            refuse(Code::OutOfRange, "RESOURCE_EXPIRED", message + remedy)
+        }
+        Closed::Rewound => {
+            let remedy = "; start with a snapshot, or ask for on_expired RESET";
+            refuse(Code::OutOfRange, "EPOCH_CHANGED", message + remedy)
+        }
+        Closed::Future { .. } => {
+            let after = Duration::from_secs(1);
+            retry(
+                Code::OutOfRange,
+                "RESOURCE_VERSION_TOO_LARGE",
+                message,
+                after,
+            )
+        }
+        Closed::Draining => retry(
+            Code::Unavailable,
+            "DRAINING",
+            message,
+            Duration::from_secs(1),
+        ),
+        Closed::NotSynced => retry(
+            Code::Unavailable,
+            "NOT_SYNCED",
+            message,
+            Duration::from_secs(2),
+        ),
+        Closed::UpstreamDown => retry(
+            Code::Unavailable,
+            "UPSTREAM_DOWN",
+            message,
+            Duration::from_secs(5),
+        ),
+        Closed::NotServed => refuse(Code::NotFound, "RESOURCE_NOT_SERVED", message),
+    }
+}
+
+/// A status as the trailers of a response whose head was sent already.
+pub(super) fn trailers(status: Status) -> HeaderMap {
+    let mut headers = status.into_http::<()>().into_parts().0.headers;
+    headers.remove(header::CONTENT_TYPE);
+    headers
+}
+
+/// Input as it may stand in a message: short, and without control characters.
+pub(super) fn echo(input: &str) -> String {
+    let escaped: String = input
+        .chars()
+        .take(ECHO + 1)
+        .flat_map(char::escape_debug)
+        .collect();
+    match escaped.char_indices().nth(ECHO) {
+        Some((end, _)) => format!("\"{}…\"", &escaped[..end]),
+        None => format!("\"{escaped}\""),
+    }
+}
+
+fn with_details(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    mut details: ErrorDetails,
+) -> Status {
+    details.set_error_info(reason, DOMAIN, []);
+    Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn echoes_are_short_and_harmless() {
+        assert_eq!(echo("pods"), "\"pods\"");
+        assert_eq!(echo("a\nb\u{0}"), r#""a\nb\0""#);
+        assert!(echo(&"x".repeat(1000)).chars().count() <= ECHO + 3);
+    }
+
+    #[test]
+    fn a_planned_end_is_the_only_ok() {
+        assert_eq!(closed(&Closed::Timeout).code(), Code::Ok);
+        for other in [Closed::Draining, Closed::NotSynced, Closed::UpstreamDown] {
+            let status = closed(&other);
+            assert_eq!(status.code(), Code::Unavailable);
+            assert!(status.get_error_details().retry_info().is_some());
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `informerd serve`: wiring, and the order in which things start and stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use sha2::{Digest as _, Sha256};
+use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tracing::{info, warn};
+
+use super::{args::ServeArgs, supervisor::Supervisor};
+use crate::{
+    admin::{self, Metrics, Readiness},
+    cacher::{Cachers, Settings},
+    grpc::{self, AllowList, Api, Counters, Offer},
+    reflector::{self, ConnectOptions, Discovery, ReflectorOptions},
+    store::HistoryLimits,
+    subscription::{Drain, FeedLimits},
+    transport::{self, Limits},
+};
+
+const SERVICES: [&str; 4] = [
+    "",
+    "informerd.v1.WatchService",
+    "informerd.v1.ObjectService",
+    "informerd.v1.ResourceService",
+];
+
+/// Runs the daemon until a signal, or until something ends that shouldn't.
+pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let daemon = Daemon::start(args, stop.clone()).await?;
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    let signals = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("draining: a second signal ends at once");
+        stop.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::select! {
+        result = daemon.finished() => result,
+        () = signals => Ok(()),
+    }
+}
+
+/// A running daemon.
+pub(super) struct Daemon {
+    /// Where the gRPC services listen.
+    pub(super) address: SocketAddr,
+    parts: Parts,
+    stop: CancellationToken,
+}
+
+struct Parts {
+    listener: TcpListener,
+    admin: TcpListener,
+    api: Api,
+    limits: Limits,
+    stats: Arc<transport::Stats>,
+    registry: Arc<prometheus_client::registry::Registry>,
+    readiness: Arc<Readiness>,
+    reporter: HealthReporter,
+    cachers: Arc<Cachers>,
+    drain: Arc<Drain>,
+    supervisor: Supervisor,
+}
+
+impl Daemon {
+    /// Connects, binds and wires everything; ready as soon as it returns.
+    ///
+    /// # Errors
+    /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
+    pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
+        check_addresses(&args)?;
+        let allowed = AllowList::parse(&args.resources).context("--resources")?;
+        let listener = bind(args.listen, "--listen").await?;
+        let admin = bind(args.admin_listen, "--admin-listen").await?;
+        let address = listener.local_addr()?;
+
+        let client = connect(&args).await?;
+        let cluster = cluster_id(&client).await?;
+        let discovery = Discovery::new(client.clone());
+        discovery
+            .resources()
+            .await
+            .context("cannot ask the cluster for its resources")?;
+
+        let drain = Arc::new(Drain::default());
+        let (supervisor, spawn) = Supervisor::new();
+        let cachers = Arc::new(Cachers::new(
+            client,
+            settings(&args, cluster),
+            drain.clone(),
+            spawn,
+        ));
+        let offer = Arc::new(Offer::new(discovery, allowed.clone()));
+        let counters = Counters::default();
+        let stats = Arc::new(transport::Stats::default());
+        let (reporter, health) = tonic_health::server::health_reporter();
+        for service in SERVICES {
+            reporter
+                .set_service_status(service, ServingStatus::Serving)
+                .await;
+        }
+        let metrics = Metrics {
+            cachers: cachers.clone(),
+            counters: counters.clone(),
+            transport: stats.clone(),
+        };
+        let spread = (args.drain / 2).min(Duration::from_secs(10));
+        let parts = Parts {
+            api: Api::new(offer, cachers.clone(), counters, health, spread),
+            limits: limits(&args),
+            registry: Arc::new(admin::registry(metrics)),
+            readiness: Arc::default(),
+            listener,
+            admin,
+            stats,
+            reporter,
+            cachers,
+            drain,
+            supervisor,
+        };
+        parts.readiness.ready();
+        let admin = parts.admin.local_addr()?;
+        info!(%address, %admin, resources = %allowed, "serving");
+        Ok(Self {
+            address,
+            parts,
+            stop,
+        })
+    }
+
+    /// Serves until `stop`, then drains.
+    ///
+    /// # Errors
+    /// A task ended that never should.
+    pub(super) async fn finished(self) -> anyhow::Result<()> {
+        let Self {
+            mut parts, stop, ..
+        } = self;
+        let router = admin::router(parts.readiness.clone(), parts.registry.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(parts.admin, router).await });
+        let context = transport::Context {
+            limits: Arc::new(parts.limits),
+            stats: parts.stats,
+            drain: stop.clone(),
+        };
+        let serving = transport::serve(parts.listener, parts.api, context);
+        let draining = async {
+            stop.cancelled().await;
+            parts.readiness.drain();
+            for service in SERVICES {
+                parts
+                    .reporter
+                    .set_service_status(service, ServingStatus::NotServing)
+                    .await;
+            }
+            parts.drain.begin();
+            parts.cachers.wake_all();
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = serving => {
+                info!("drained");
+                Ok(())
+            }
+            () = draining => Ok(()),
+            ended = parts.supervisor.run() => ended,
+            ended = tasks.join_next() => bail!("the admin server ended: {ended:?}"),
+        }
+    }
+}
+
+/// Until callers are known, only this machine may call.
+fn check_addresses(args: &ServeArgs) -> anyhow::Result<()> {
+    let addresses = [
+        ("--listen", args.listen),
+        ("--admin-listen", args.admin_listen),
+    ];
+    for (flag, address) in addresses {
+        if address.ip().is_loopback() {
+            continue;
+        }
+        if !args.insecure_allow_anyone {
+            bail!(
+                "{flag} {address} is reachable from other machines, and there is no access control \
+                 yet: use a loopback address, or --insecure-allow-anyone to let everybody read \
+                 what this daemon may read"
+            );
+        }
+        warn!(%address, "anyone who reaches this address can read what this daemon may read");
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}, choose another address with {flag}"))
+}
+
+async fn connect(args: &ServeArgs) -> anyhow::Result<kube::Client> {
+    let options = ConnectOptions {
+        kubeconfig: args.cluster.kubeconfig.clone(),
+        context: args.cluster.context.clone(),
+        ..ConnectOptions::default()
+    };
+    let upstream = reflector::connect(&options).await?;
+    upstream.probe(options.connect_timeout).await?;
+    info!(server = %upstream.server, origin = %upstream.origin, "connected");
+    Ok(upstream.client)
+}
+
+/// Tokens are bound to the cluster by the uid of its `kube-system`, which outlives everything.
+async fn cluster_id(client: &kube::Client) -> anyhow::Result<[u8; 8]> {
+    let uid = reflector::fetch::cluster_id(client)
+        .await
+        .context("cannot read namespace kube-system, which identifies the cluster")?;
+    let mut id = [0; 8];
+    id.copy_from_slice(&Sha256::digest(uid.as_bytes())[..8]);
+    Ok(id)
+}
+
+fn settings(args: &ServeArgs, cluster: [u8; 8]) -> Settings {
+    Settings {
+        limits: FeedLimits {
+            history: HistoryLimits {
+                bytes: args.history_bytes,
+                age: args.history_age,
+            },
+            view_log_bytes: args.view_log_bytes,
+        },
+        linger: args.linger,
+        sync_deadline: args.sync_deadline,
+        reflector: ReflectorOptions {
+            keep_managed_fields: args.keep_managed_fields,
+            ..ReflectorOptions::default()
+        },
+        cluster,
+    }
+}
+
+fn limits(args: &ServeArgs) -> Limits {
+    Limits {
+        max_concurrent_streams: args.streams_per_connection,
+        stall: args.stall_limit,
+        stall_trailers: grpc::stall_trailers(),
+        drain_deadline: args.drain,
+        ..Limits::default()
+    }
+}

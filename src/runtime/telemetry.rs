@@ -1,0 +1,24 @@
+//! Logging.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use super::args::{LogArgs, LogFormat};
+
+/// Starts logging to stderr. A filter that can't be read falls back to `info` and says so.
+pub(super) fn init(args: &LogArgs) {
+    let (filter, complaint) = match EnvFilter::try_new(&args.log) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error)),
+    };
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => builder.with_ansi(colours).with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    if let Some(error) = complaint {
+        tracing::warn!(%error, "the log filter can't be read, logging at info");
+    }
+}

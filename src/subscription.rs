@@ -1,0 +1,20 @@
+//! Subscriptions: cursors over shared events.
+//!
+//! A [`Feed`] is where one writer and many readers of a resource meet. A [`Subscription`] is one
+//! reader: a position, and nothing of its own that grows. It can lose only its own stream.
+
+mod close;
+mod cursor;
+mod feed;
+mod item;
+mod snapshot;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use close::Closed;
+pub use cursor::{Begin, Plan, Subscription};
+pub use feed::{Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth};
+pub use item::{Control, Item, OnExpired, Outcome, ResetReason};
+pub use token::{Position, Scope, TokenError};

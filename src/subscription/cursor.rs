@@ -1,0 +1,399 @@
+//! One reader of a feed.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Closed, Control, Feed, Item, OnExpired, Outcome, Position, ResetReason, Scope,
+    feed::Seat,
+    snapshot::{SnapshotRead, SnapshotStep},
+};
+use crate::{
+    resource::ResourceVersion,
+    selector::Query,
+    store::{Change, Head, Seq, Since},
+    view::{Read, encode_changes},
+};
+
+/// A message stays under this, unless one change alone is larger. Clients refuse 4 MiB by default.
+const MAX_BATCH: usize = 256 * 1024;
+
+/// What a subscriber asked for, beside the query.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// How it starts.
+    pub plan: Plan,
+    /// What to do when its position can't be continued.
+    pub on_expired: OnExpired,
+    /// Longest silence.
+    pub bookmark_interval: Duration,
+    /// When it ends by plan.
+    pub deadline: Option<Instant>,
+    /// When it shall come back after a drain; differs from stream to stream.
+    pub reconnect_delay: Duration,
+}
+
+/// How a subscription starts.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// With a snapshot; because a position could not be continued, if there is a reason.
+    Snapshot(Option<ResetReason>),
+    /// After a change that is in the feed's history.
+    After {
+        /// The change.
+        seq: Seq,
+        /// The position that the client knows it by.
+        version: ResourceVersion,
+        /// The epoch it was found in.
+        epoch: u32,
+        /// `Resumed` or `FromNow`.
+        outcome: Outcome,
+    },
+    /// With the difference between an older state and a point of the feed.
+    Difference {
+        /// The difference: one group.
+        changes: Vec<Arc<Change>>,
+        /// Where it leads.
+        head: Head,
+        /// The epoch it was made in.
+        epoch: u32,
+    },
+}
+
+/// One reader of a feed: a position in a view that it shares with all who ask the same.
+///
+/// Polled for [`Item`]s until it closes. Dropping it at any time gives its place back.
+#[derive(Debug)]
+pub struct Subscription {
+    seat: Seat,
+    scope: Scope,
+    begin: Begin,
+    phase: Phase,
+    /// Frames that are due before anything else.
+    queue: VecDeque<Item>,
+    ending: Option<Closed>,
+    place: Place,
+    turn: Option<u64>,
+    gone: bool,
+    draining: bool,
+    last_sent: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Snapshot(SnapshotRead),
+    Live,
+    Closed,
+}
+
+/// Where a subscription stands.
+#[derive(Debug, Clone)]
+struct Place {
+    /// Everything up to this change was delivered or filtered out.
+    after: Seq,
+    /// The newest position that this amounts to.
+    version: ResourceVersion,
+    epoch: u32,
+}
+
+impl Subscription {
+    /// Opens a subscription on a synced feed.
+    pub fn new(feed: &Arc<Feed>, query: &Query, begin: Begin, now: Instant) -> Self {
+        let seat = feed.seat(query, now + begin.bookmark_interval);
+        let scope = feed.scope(query);
+        let head = feed.look().head;
+        let place = Place {
+            after: head.seq,
+            version: head.version,
+            epoch: feed.epoch(),
+        };
+        let mut subscription = Self {
+            seat,
+            scope,
+            phase: Phase::Live,
+            queue: VecDeque::new(),
+            ending: None,
+            place,
+            turn: None,
+            gone: false,
+            draining: false,
+            last_sent: now,
+            begin,
+        };
+        subscription.start();
+        subscription
+    }
+
+    fn start(&mut self) {
+        match self.begin.plan.clone() {
+            Plan::Snapshot(reason) => {
+                self.started(Outcome::Snapshot);
+                self.begin_snapshot(reason);
+            }
+            Plan::After {
+                seq,
+                version,
+                epoch,
+                outcome,
+            } => {
+                self.place = Place {
+                    after: seq,
+                    version,
+                    epoch,
+                };
+                self.started(outcome);
+            }
+            Plan::Difference {
+                changes,
+                head,
+                epoch,
+            } => {
+                self.place = Place {
+                    after: head.seq,
+                    version: head.version,
+                    epoch,
+                };
+                self.started(Outcome::Resynced);
+                let pieces = encode_changes(&self.seat.view, &changes, MAX_BATCH);
+                if pieces.is_empty() {
+                    self.bookmark();
+                }
+                self.queue
+                    .extend(pieces.into_iter().map(|piece| Item::Events(vec![piece])));
+            }
+        }
+    }
+
+    fn started(&mut self, outcome: Outcome) {
+        let epoch = self.place.epoch.to_string();
+        self.control(Control::Started { outcome, epoch });
+    }
+
+    fn control(&mut self, control: Control) {
+        self.queue.push_back(Item::Control(control));
+    }
+
+    fn begin_snapshot(&mut self, reason: Option<ResetReason>) {
+        let (shared, head, epoch) = self.seat.feed.snapshot(&self.seat.view);
+        self.place = Place {
+            after: head.seq,
+            version: head.version,
+            epoch,
+        };
+        if let Some(reason) = reason {
+            self.control(Control::Reset {
+                reason,
+                epoch: epoch.to_string(),
+            });
+        }
+        self.phase = Phase::Snapshot(SnapshotRead::new(shared));
+    }
+
+    /// The next step of the stream. `Ready(None)` after it has closed. When it is pending, `waker`
+    /// is called as soon as there is something to do; [`Feed::tick`] sees to what is due by time.
+    pub fn poll_next(&mut self, now: Instant, waker: &Waker) -> Poll<Option<Result<Item, Closed>>> {
+        loop {
+            if let Some(item) = self.queue.pop_front() {
+                self.last_sent = now;
+                return Poll::Ready(Some(Ok(item)));
+            }
+            if let Some(closed) = self.ending.take() {
+                self.phase = Phase::Closed;
+                return Poll::Ready(Some(Err(closed)));
+            }
+            self.heed_upstream();
+            self.heed_drain();
+            if !self.queue.is_empty() {
+                continue;
+            }
+            let step = match &mut self.phase {
+                Phase::Closed => return Poll::Ready(None),
+                Phase::Snapshot(read) => {
+                    let step = read.next();
+                    self.snapshot_step(step, now, waker)
+                }
+                Phase::Live => self.live_step(now, waker),
+            };
+            match step {
+                Step::Again => {}
+                Step::Wait => return Poll::Pending,
+                Step::Events(slices) => {
+                    self.last_sent = now;
+                    return Poll::Ready(Some(Ok(Item::Events(slices))));
+                }
+            }
+        }
+    }
+
+    /// Tells of upstream when that has changed (at the start only if it is bad).
+    fn heed_upstream(&mut self) {
+        let turn = self.seat.feed.turn();
+        if self.turn == Some(turn) {
+            return;
+        }
+        let first = self.turn.replace(turn).is_none();
+        let upstream = self.seat.feed.look().upstream;
+        self.gone = upstream.gone;
+        let Some(health) = upstream.health else {
+            return;
+        };
+        if !first || health == super::UpstreamHealth::Degraded {
+            self.control(Control::Upstream {
+                health,
+                since: upstream.since,
+            });
+        }
+    }
+
+    fn heed_drain(&mut self) {
+        if self.seat.feed.drain().has_begun() && !self.draining {
+            self.draining = true;
+            let reconnect_delay = self.begin.reconnect_delay;
+            self.control(Control::Draining { reconnect_delay });
+        }
+    }
+
+    fn snapshot_step(&mut self, step: SnapshotStep, now: Instant, waker: &Waker) -> Step {
+        if self.draining {
+            // There is no position inside a snapshot; whoever goes now starts over elsewhere.
+            self.ending = Some(Closed::Draining);
+            return Step::Again;
+        }
+        if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
+            self.ending = Some(Closed::Timeout);
+            return Step::Again;
+        }
+        match step {
+            SnapshotStep::Events(chunk) => Step::Events(vec![chunk]),
+            SnapshotStep::Working => {
+                waker.wake_by_ref();
+                Step::Wait
+            }
+            SnapshotStep::End(count) => {
+                self.phase = Phase::Live;
+                let (version, token) = (self.place.version.clone(), self.token());
+                self.control(Control::SnapshotEnd {
+                    version,
+                    token,
+                    count,
+                });
+                Step::Again
+            }
+        }
+    }
+
+    fn live_step(&mut self, now: Instant, waker: &Waker) -> Step {
+        if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.end_with_bookmark(Closed::Timeout);
+        }
+        let due = self.due();
+        let seat = &self.seat;
+        match seat
+            .view
+            .read(seat.reader, self.place.after, MAX_BATCH, due, waker)
+        {
+            Read::Run(run) => {
+                self.place.after = run.through;
+                if let Some(version) = run.position {
+                    self.place.version = version;
+                }
+                Step::Events(run.slices)
+            }
+            Read::Behind => self.catch_up(),
+            Read::Pending if self.draining => self.end_with_bookmark(Closed::Draining),
+            Read::Pending if self.gone => self.end_with_bookmark(Closed::NotServed),
+            Read::Pending if due <= now => {
+                self.bookmark();
+                Step::Again
+            }
+            Read::Pending => Step::Wait,
+        }
+    }
+
+    /// Reads from the store's history what the view's log no longer holds.
+    fn catch_up(&mut self) -> Step {
+        if self.seat.feed.epoch() != self.place.epoch {
+            return self.expired(ResetReason::Rewound);
+        }
+        let Since::Changes(changes) = self.seat.feed.since(self.place.after, MAX_BATCH) else {
+            return self.expired(ResetReason::Lagged);
+        };
+        let Some(last) = changes.last() else {
+            return self.expired(ResetReason::Lagged);
+        };
+        self.place.after = last.seq;
+        self.place.version = last.position.clone();
+        let pieces = encode_changes(&self.seat.view, &changes, usize::MAX);
+        if pieces.is_empty() {
+            Step::Again
+        } else {
+            Step::Events(pieces)
+        }
+    }
+
+    fn expired(&mut self, reason: ResetReason) -> Step {
+        match self.begin.on_expired {
+            OnExpired::Reset => self.begin_snapshot(Some(reason)),
+            OnExpired::Fail if reason == ResetReason::Rewound => {
+                self.ending = Some(Closed::Rewound);
+            }
+            OnExpired::Fail => {
+                let (_, _, oldest) = self.seat.feed.locate(&self.place.version);
+                let requested = self.place.version.clone();
+                self.ending = Some(Closed::Expired { requested, oldest });
+            }
+        }
+        Step::Again
+    }
+
+    fn end_with_bookmark(&mut self, closed: Closed) -> Step {
+        self.bookmark();
+        self.ending = Some(closed);
+        Step::Again
+    }
+
+    /// Tells the newest position: the feed's own if everything before it was read.
+    fn bookmark(&mut self) {
+        if let Some(head) = self.seat.feed.head_if_read(&self.seat, self.place.after) {
+            self.place.after = head.seq;
+            self.place.version = head.version;
+        }
+        let silence = self.seat.feed.silence(Instant::now());
+        let (version, token) = (self.place.version.clone(), self.token());
+        self.control(Control::Bookmark {
+            version,
+            token,
+            silence,
+        });
+    }
+
+    fn token(&self) -> String {
+        let version = self.place.version.clone();
+        self.scope.token(&Position {
+            epoch: self.place.epoch,
+            version,
+        })
+    }
+
+    /// When something must be said even if nothing happens. A little early, as the ticks that wake
+    /// the sleeping come only so often.
+    fn due(&self) -> Instant {
+        let interval = self.begin.bookmark_interval;
+        let bookmark = self.last_sent + interval - (interval / 4).min(Feed::TICK * 2);
+        self.begin
+            .deadline
+            .map_or(bookmark, |deadline| deadline.min(bookmark))
+    }
+}
+
+enum Step {
+    Again,
+    Wait,
+    Events(Vec<Bytes>),
+}

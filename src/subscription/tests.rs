@@ -1,0 +1,1 @@
+//! Cursors over a feed, by their rules.

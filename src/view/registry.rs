@@ -1,0 +1,125 @@
+//! All views of one resource.
+
+use std::{collections::HashMap, sync::Arc, task::Waker, time::Instant};
+
+use slab::Slab;
+
+use super::{
+    Mint, View,
+    index::{Index, ViewId},
+};
+use crate::{
+    selector::Query,
+    store::{Change, Seq},
+};
+
+/// Keeps one view for each distinct query that somebody reads.
+#[derive(Debug, Default)]
+pub struct Registry {
+    views: Slab<Slot>,
+    by_query: HashMap<Query, ViewId>,
+    index: Index,
+}
+
+#[derive(Debug)]
+struct Slot {
+    view: Arc<View>,
+    /// Changes of the current publication that may concern the view; empty between publications.
+    draft: Vec<Arc<Change>>,
+}
+
+impl Registry {
+    /// The view of a query; made by `mint` and `start` if there is none yet.
+    pub fn view(
+        &mut self,
+        query: &Query,
+        mint: impl FnOnce() -> Mint,
+        start: Seq,
+        log_bytes: usize,
+    ) -> Arc<View> {
+        if let Some(id) = self.by_query.get(query) {
+            return self.views[*id].view.clone();
+        }
+        let view = Arc::new(View::new(query.clone(), mint(), start, log_bytes));
+        let id = self.views.insert(Slot {
+            view: view.clone(),
+            draft: Vec::new(),
+        });
+        self.by_query.insert(query.clone(), id);
+        self.index.insert(id, query.membership());
+        view
+    }
+
+    /// Drops the view of a query if nobody reads it.
+    pub fn release(&mut self, query: &Query) {
+        let Some(&id) = self.by_query.get(query) else {
+            return;
+        };
+        if self.views[id].view.is_idle() {
+            self.by_query.remove(query);
+            self.index.remove(id, query.membership());
+            self.views.remove(id);
+        }
+    }
+
+    /// Lets every view that may be concerned append what it shows of `changes`. Gives the readers
+    /// to wake, which is best done after all locks are released.
+    pub fn publish(&mut self, changes: &[Arc<Change>]) -> Vec<Waker> {
+        let mut touched = Vec::new();
+        let mut candidates = Vec::new();
+        for change in changes {
+            self.index.candidates(change, &mut candidates);
+            for &id in &candidates {
+                let draft = &mut self.views[id].draft;
+                if draft.is_empty() {
+                    touched.push(id);
+                }
+                draft.push(change.clone());
+            }
+        }
+        let mut wake = Vec::new();
+        for id in touched {
+            let slot = &mut self.views[id];
+            slot.view.append(&slot.draft, &mut wake);
+            slot.draft.clear();
+        }
+        wake
+    }
+
+    /// Makes all views forget what they hold; they go on after `start`. Gives all readers to wake.
+    pub fn restart(&mut self, start: Seq) -> Vec<Waker> {
+        for (_, slot) in &self.views {
+            slot.view.restart(start);
+        }
+        self.wake_all()
+    }
+
+    /// All readers that wait.
+    pub fn wake_all(&self) -> Vec<Waker> {
+        self.collect(|_| true)
+    }
+
+    /// The readers whose time has come.
+    pub fn wake_due(&self, now: Instant) -> Vec<Waker> {
+        self.collect(|due| due <= now)
+    }
+
+    fn collect(&self, is_due: impl Fn(Instant) -> bool) -> Vec<Waker> {
+        let mut wake = Vec::new();
+        for (_, slot) in &self.views {
+            slot.view.collect(&mut wake, &is_due);
+        }
+        wake
+    }
+
+    /// How many views there are, how many read them, and the bytes of their logs.
+    pub fn size(&self) -> (usize, usize, usize) {
+        self.views.iter().fold(
+            (self.views.len(), 0, 0),
+            |(views, readers, bytes), (_, slot)| {
+                let (more_readers, more_bytes) = slot.view.size();
+                (views, readers + more_readers, bytes + more_bytes)
+            },
+        )
+    }
+}

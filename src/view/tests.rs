@@ -1,0 +1,581 @@
+//! Transitions, logs, snapshots and the index, each by its rules.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::*;
+use crate::{
+    proto::v1::{self, frame::Frame},
+    resource::{Delta, Key, Labels, Object, ObjectParts, ResourceVersion},
+    selector::{EventType, EventTypes, FilterSpec, Membership, Query},
+    store::{Head, HistoryLimits, Seq, Snapshot, WatchCache},
+};
+
+fn rv(version: u64) -> ResourceVersion {
+    ResourceVersion::new(&version.to_string())
+}
+
+/// A pod `ns/name` with labels, whose JSON holds all of it.
+pub(crate) fn pod(key: &str, uid: &str, labels: &[(&str, &str)], version: u64) -> Arc<Object> {
+    let (namespace, name) = key.split_once('/').expect("ns/name");
+    let json = serde_json::json!({
+        "metadata": {
+            "name": name, "namespace": namespace, "uid": uid,
+            "labels": labels.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+            "resourceVersion": version.to_string(),
+        }
+    });
+    let json = json.to_string();
+    let mark = format!(r#""resourceVersion":"{version}""#);
+    let at = json.find(&mark).expect("just written") + r#""resourceVersion":""#.len();
+    let span = at as u32..(at + version.to_string().len()) as u32;
+    Arc::new(Object::new(ObjectParts {
+        key: Key::new(namespace, name),
+        uid: uid.into(),
+        version: rv(version),
+        labels: labels.iter().copied().collect::<Labels>(),
+        json: Bytes::from(json),
+        version_span: span,
+    }))
+}
+
+pub(crate) fn query(labels: &str) -> Query {
+    let spec = FilterSpec {
+        label_selector: labels,
+        ..FilterSpec::default()
+    };
+    Query::new(
+        Membership::new(spec).expect("valid"),
+        EventTypes::ALL,
+        false,
+    )
+}
+
+pub(crate) fn events(slices: &[Bytes]) -> Vec<v1::Event> {
+    let message = v1::WatchResponse::decode(slices.concat().as_slice()).expect("a valid message");
+    let event = |frame: v1::Frame| match frame.frame {
+        Some(Frame::Event(event)) => event,
+        other => panic!("no event: {other:?}"),
+    };
+    message.frames.into_iter().map(event).collect()
+}
+
+fn told(slices: &[Bytes]) -> Vec<String> {
+    let line = |event: &v1::Event| {
+        format!(
+            "{}/{} {}@{} shows {} token {:?}",
+            event
+                .r#type()
+                .as_str_name()
+                .trim_start_matches("EVENT_TYPE_"),
+            event
+                .cause()
+                .as_str_name()
+                .trim_start_matches("EVENT_CAUSE_"),
+            event.name,
+            event.resource_version,
+            serde_json::from_slice::<serde_json::Value>(&event.object).expect("json")["metadata"]["labels"],
+            event.resume_token,
+        )
+    };
+    events(slices).iter().map(line).collect()
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A cache with views on it, published to as a feed does.
+struct Stage {
+    cache: WatchCache,
+    registry: Registry,
+    now: Instant,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let now = Instant::now();
+        let limits = HistoryLimits {
+            bytes: 1 << 20,
+            age: Duration::from_secs(3600),
+        };
+        let mut cache = WatchCache::new(limits);
+        cache.replace(vec![], rv(1000), now);
+        Self {
+            cache,
+            registry: Registry::default(),
+            now,
+        }
+    }
+
+    fn view(&mut self, query: &Query) -> Arc<View> {
+        let start = self.cache.head().seq;
+        let mint = || -> Mint { Box::new(|version| format!("t{version}")) };
+        self.registry.view(query, mint, start, 1 << 20)
+    }
+
+    fn apply(&mut self, deltas: Vec<Delta>) -> usize {
+        let changes = self.cache.apply(deltas, self.now);
+        let wake = self.registry.publish(&changes);
+        let count = wake.len();
+        wake.into_iter().for_each(Waker::wake);
+        count
+    }
+
+    fn read(&self, view: &View, reader: Reader, after: Seq) -> Vec<Bytes> {
+        let read = view.read(reader, after, 1 << 20, self.now, Waker::noop());
+        match read {
+            Read::Run(run) => run.slices,
+            Read::Pending => Vec::new(),
+            Read::Behind => panic!("behind"),
+        }
+    }
+}
+
+// K44, `TestCachingDeleteEvents` of k8s.io/apiserver.
+#[test]
+fn leaving_a_filter_shows_the_last_matching_state_at_the_new_version() {
+    let mut stage = Stage::new();
+    let views = ["", "foo", "bar"].map(|labels| stage.view(&query(labels)));
+    let readers = views.each_ref().map(|view| view.join(stage.now));
+    let start = stage.cache.head().seq;
+    let labels: [&[(&str, &str)]; 3] = [&[("foo", "1"), ("bar", "1")], &[("foo", "1")], &[]];
+    stage.apply(vec![Delta::Added(pod("ns/p", "u", labels[0], 1001))]);
+    stage.apply(vec![Delta::Modified(pod("ns/p", "u", labels[1], 1002))]);
+    stage.apply(vec![Delta::Modified(pod("ns/p", "u", labels[2], 1003))]);
+    stage.apply(vec![Delta::Deleted(pod("ns/p", "u", labels[2], 1004))]);
+    let [all, foo, bar] = [0, 1, 2].map(|at| told(&stage.read(&views[at], readers[at], start)));
+    assert_eq!(
+        all,
+        [
+            r#"ADDED/CHANGE p@1001 shows {"bar":"1","foo":"1"} token "t1001""#,
+            r#"MODIFIED/CHANGE p@1002 shows {"foo":"1"} token "t1002""#,
+            r#"MODIFIED/CHANGE p@1003 shows {} token "t1003""#,
+            r#"DELETED/CHANGE p@1004 shows {} token "t1004""#,
+        ]
+    );
+    assert_eq!(
+        foo,
+        [
+            r#"ADDED/CHANGE p@1001 shows {"bar":"1","foo":"1"} token "t1001""#,
+            r#"MODIFIED/CHANGE p@1002 shows {"foo":"1"} token "t1002""#,
+            r#"DELETED/LEFT p@1003 shows {"foo":"1"} token "t1003""#,
+        ]
+    );
+    assert_eq!(
+        bar,
+        [
+            r#"ADDED/CHANGE p@1001 shows {"bar":"1","foo":"1"} token "t1001""#,
+            r#"DELETED/LEFT p@1002 shows {"bar":"1","foo":"1"} token "t1002""#,
+        ]
+    );
+    let deleted = &events(&stage.read(&views[2], readers[2], start))[1];
+    let object: serde_json::Value = serde_json::from_slice(&deleted.object).expect("json");
+    assert_eq!(object["metadata"]["resourceVersion"], "1002");
+}
+
+// K32, `TestCacheWatcherHandlesFiltering`.
+#[test]
+fn flapping_alternates_between_added_and_deleted() {
+    let mut stage = Stage::new();
+    let view = stage.view(&query("in=yes"));
+    let reader = view.join(stage.now);
+    let start = stage.cache.head().seq;
+    for (at, state) in ["no", "no", "yes", "yes", "no", "no"]
+        .into_iter()
+        .enumerate()
+    {
+        let object = pod("ns/p", "u", &[("in", state)], 1001 + at as u64);
+        stage.apply(vec![Delta::Modified(object)]);
+    }
+    let types: Vec<_> = events(&stage.read(&view, reader, start))
+        .iter()
+        .map(|e| (e.r#type(), e.cause(), e.resource_version.clone()))
+        .collect();
+    use v1::{EventCause as C, EventType as T};
+    let expected = [
+        (T::Added, C::Entered, "1003"),
+        (T::Modified, C::Change, "1004"),
+        (T::Deleted, C::Left, "1005"),
+    ];
+    assert_eq!(types, expected.map(|(t, c, v)| (t, c, v.to_owned())));
+}
+
+#[test]
+fn another_uid_is_a_deletion_and_a_creation_with_one_position() {
+    let mut stage = Stage::new();
+    let view = stage.view(&query(""));
+    let reader = view.join(stage.now);
+    stage.apply(vec![Delta::Added(pod("ns/p", "old", &[], 1001))]);
+    let start = stage.cache.head().seq;
+    stage.apply(vec![Delta::Modified(pod("ns/p", "new", &[], 1002))]);
+    let slices = stage.read(&view, reader, start);
+    let told: Vec<_> = events(&slices)
+        .into_iter()
+        .map(|e| (e.r#type(), e.uid, e.resume_token))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (v1::EventType::Deleted, "old".to_owned(), String::new()),
+            (v1::EventType::Added, "new".to_owned(), "t1002".to_owned()),
+        ]
+    );
+    // A reader never stops between the two, however little it takes at once.
+    let Read::Run(run) = view.read(reader, start, 1, stage.now, Waker::noop()) else {
+        panic!("there are events");
+    };
+    assert_eq!(events(&run.slices).len(), 2);
+}
+
+#[test]
+fn a_group_hands_out_its_token_with_the_last_event_that_is_shown() {
+    let mut stage = Stage::new();
+    let view = stage.view(&query("app=web"));
+    let reader = view.join(stage.now);
+    let start = stage.cache.head().seq;
+    let web = [("app", "web")];
+    let list = vec![
+        pod("ns/a", "a", &web, 1003),
+        pod("ns/b", "b", &web, 1001),
+        pod("ns/z", "z", &[], 1004),
+    ];
+    let changes = stage.cache.replace(list, rv(1010), stage.now);
+    stage.registry.publish(&changes);
+    let told: Vec<_> = events(&stage.read(&view, reader, start))
+        .into_iter()
+        .map(|e| (e.name.clone(), e.cause(), e.resume_token))
+        .collect();
+    let resync = v1::EventCause::Resync;
+    let expected = [("b", resync, ""), ("a", resync, "t1010")];
+    assert_eq!(
+        told,
+        expected.map(|(n, c, t)| (n.to_owned(), c, t.to_owned()))
+    );
+}
+
+#[test]
+fn event_types_act_after_membership() {
+    let mut stage = Stage::new();
+    let types = [EventType::Deleted].into_iter().collect();
+    let spec = FilterSpec {
+        label_selector: "app=web",
+        ..FilterSpec::default()
+    };
+    let query = Query::new(Membership::new(spec).expect("valid"), types, false);
+    let view = stage.view(&query);
+    let reader = view.join(stage.now);
+    let start = stage.cache.head().seq;
+    stage.apply(vec![Delta::Added(pod(
+        "ns/p",
+        "u",
+        &[("app", "web")],
+        1001,
+    ))]);
+    stage.apply(vec![Delta::Modified(pod("ns/p", "u", &[], 1002))]);
+    let told = told(&stage.read(&view, reader, start));
+    assert_eq!(
+        told,
+        [r#"DELETED/LEFT p@1002 shows {"app":"web"} token "t1002""#]
+    );
+    // Nothing in its log tells this view that a state is outdated, so it takes a new one.
+    let snapshot = |stage: &Stage| {
+        let head = stage.cache.head();
+        view.snapshot(|| stage.cache.snapshot(), &head)
+    };
+    let first = snapshot(&stage);
+    stage.apply(vec![Delta::Added(pod(
+        "ns/q",
+        "v",
+        &[("app", "web")],
+        1003,
+    ))]);
+    assert!(!Arc::ptr_eq(&first, &snapshot(&stage)));
+}
+
+#[test]
+fn old_objects_come_with_modifications_only() {
+    let mut stage = Stage::new();
+    let query = Query::new(Membership::default(), EventTypes::ALL, true);
+    let view = stage.view(&query);
+    let reader = view.join(stage.now);
+    let start = stage.cache.head().seq;
+    stage.apply(vec![Delta::Added(pod("ns/p", "u", &[("v", "1")], 1001))]);
+    stage.apply(vec![Delta::Modified(pod("ns/p", "u", &[("v", "2")], 1002))]);
+    stage.apply(vec![Delta::Deleted(pod("ns/p", "u", &[("v", "2")], 1003))]);
+    let old: Vec<_> = events(&stage.read(&view, reader, start))
+        .iter()
+        .map(|event| !event.old_object.is_empty())
+        .collect();
+    assert_eq!(old, [false, true, false]);
+}
+
+#[test]
+fn all_who_ask_the_same_are_given_the_same_bytes() {
+    let mut stage = Stage::new();
+    let (one, two) = (stage.view(&query("a=1")), stage.view(&query("a in (1)")));
+    assert!(Arc::ptr_eq(&one, &two));
+    let readers = [one.join(stage.now), two.join(stage.now)];
+    let start = stage.cache.head().seq;
+    stage.apply(vec![Delta::Added(pod("ns/p", "u", &[("a", "1")], 1001))]);
+    let [a, b] = readers.map(|reader| stage.read(&one, reader, start));
+    assert_eq!(a[0].as_ptr(), b[0].as_ptr());
+}
+
+#[test]
+fn a_snapshot_is_shared_until_the_view_changes() {
+    let mut stage = Stage::new();
+    let view = stage.view(&query("app=web"));
+    stage.apply(vec![Delta::Added(pod(
+        "ns/p",
+        "u",
+        &[("app", "web")],
+        1001,
+    ))]);
+    let snapshot = |stage: &Stage| {
+        let head = stage.cache.head();
+        view.snapshot(|| stage.cache.snapshot(), &head)
+    };
+    let first = snapshot(&stage);
+    stage.apply(vec![Delta::Added(pod("ns/other", "v", &[], 1002))]);
+    let second = snapshot(&stage);
+    assert!(Arc::ptr_eq(&first, &second));
+    let (Chunk::Events(a), Chunk::Events(b)) = (first.chunk(0), second.chunk(0)) else {
+        panic!("there is an object");
+    };
+    assert_eq!(a.as_ptr(), b.as_ptr());
+    assert_eq!(first.chunk(1), Chunk::End(1));
+    stage.apply(vec![Delta::Modified(pod(
+        "ns/p",
+        "u",
+        &[("app", "web")],
+        1003,
+    ))]);
+    assert!(!Arc::ptr_eq(&first, &snapshot(&stage)));
+}
+
+#[test]
+fn snapshots_walk_only_the_namespaces_that_are_asked_for_in_the_order_of_keys() {
+    let mut stage = Stage::new();
+    let keys = ["t1/x", "t1-bad/x", "t0/x", "t1/a", "t10/x"];
+    let deltas = keys
+        .iter()
+        .enumerate()
+        .map(|(at, key)| Delta::Added(pod(key, key, &[], 1001 + at as u64)))
+        .collect();
+    stage.apply(deltas);
+    let names = |namespaces: &[String]| {
+        let spec = FilterSpec {
+            namespaces,
+            ..FilterSpec::default()
+        };
+        let query = Query::new(
+            Membership::new(spec).expect("valid"),
+            EventTypes::ALL,
+            false,
+        );
+        let Snapshot { objects, head } = stage.cache.snapshot();
+        let shared = SharedSnapshot::new(query, Snapshot { objects, head });
+        let mut keys = Vec::new();
+        let mut at = 0;
+        loop {
+            match shared.chunk(at) {
+                Chunk::Events(chunk) => {
+                    at += 1;
+                    keys.extend(
+                        events(&[chunk])
+                            .iter()
+                            .map(|e| format!("{}/{}", e.namespace, e.name)),
+                    );
+                }
+                Chunk::Working => {}
+                Chunk::End(count) => {
+                    assert_eq!(count, keys.len() as u64);
+                    return keys;
+                }
+            }
+        }
+    };
+    assert_eq!(names(&[]), ["t0/x", "t1-bad/x", "t1/a", "t1/x", "t10/x"]);
+    assert_eq!(names(&["t1".to_owned()]), ["t1/a", "t1/x"]);
+    assert_eq!(
+        names(&["t10".to_owned(), "t0".to_owned()]),
+        ["t0/x", "t10/x"]
+    );
+}
+
+#[test]
+fn a_large_snapshot_comes_in_chunks_and_loses_nothing() {
+    let mut stage = Stage::new();
+    let big = "x".repeat(2000);
+    let deltas: Vec<_> = (0..9000)
+        .map(|at| {
+            let labels = [
+                ("pad", big.as_str()),
+                ("in", if at % 3 == 0 { "yes" } else { "no" }),
+            ];
+            Delta::Added(pod(&format!("ns/p{at:05}"), "u", &labels, 1001 + at))
+        })
+        .collect();
+    stage.apply(deltas);
+    for (labels, expected) in [("", 9000), ("in=yes", 3000), ("in=never", 0)] {
+        let shared = SharedSnapshot::new(query(labels), stage.cache.snapshot());
+        let (mut at, mut count) = (0, 0);
+        let end = loop {
+            match shared.chunk(at) {
+                Chunk::Events(chunk) => {
+                    assert!(chunk.len() < 300 * 1024);
+                    at += 1;
+                    count += events(&[chunk]).len() as u64;
+                }
+                Chunk::Working => {}
+                Chunk::End(end) => break end,
+            }
+        };
+        assert_eq!((count, end), (expected, expected), "{labels}");
+    }
+}
+
+#[test]
+fn only_readers_of_matching_views_are_woken_and_only_once() {
+    let mut stage = Stage::new();
+    let web = stage.view(&query("app=web"));
+    let db = stage.view(&query("app=db"));
+    let counts: [Arc<Count>; 2] = Default::default();
+    let start = stage.cache.head().seq;
+    for (view, count) in [&web, &db].into_iter().zip(&counts) {
+        let reader = view.join(stage.now);
+        let waker = Waker::from(count.clone());
+        assert_eq!(
+            view.read(reader, start, 1, stage.now, &waker),
+            Read::Pending
+        );
+    }
+    let object = |at| Delta::Modified(pod("ns/p", "u", &[("app", "web")], at));
+    assert_eq!(stage.apply(vec![object(1001), object(1002)]), 1);
+    assert_eq!(stage.apply(vec![object(1003)]), 0);
+    assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [1, 0]);
+}
+
+#[test]
+fn a_log_over_its_limit_leaves_its_slowest_readers_behind() {
+    let mut stage = Stage::new();
+    let start = stage.cache.head().seq;
+    let mint = || -> Mint { Box::new(|_| String::new()) };
+    let view = stage.registry.view(&query(""), mint, start, 1000);
+    let reader = view.join(stage.now);
+    for version in 1001..1011 {
+        stage.apply(vec![Delta::Modified(pod("ns/p", "u", &[], version))]);
+    }
+    let read = |after| view.read(reader, after, 1 << 20, stage.now, Waker::noop());
+    assert_eq!(read(start), Read::Behind);
+    let Read::Run(run) = read(stage.cache.head().seq.back(2)) else {
+        panic!("still there")
+    };
+    assert_eq!(events(&run.slices).len(), 2);
+    assert_eq!(run.position, Some(rv(1010)));
+}
+
+#[test]
+fn idle_views_are_dropped() {
+    let mut stage = Stage::new();
+    let view = stage.view(&query("a=1"));
+    let readers = [view.join(stage.now), view.join(stage.now)];
+    assert!(!view.leave(readers[0]));
+    stage.registry.release(view.query());
+    assert_eq!(stage.registry.size().0, 1);
+    assert!(view.leave(readers[1]));
+    stage.registry.release(view.query());
+    assert_eq!(stage.registry.size().0, 0);
+    assert_eq!(
+        stage.apply(vec![Delta::Added(pod("ns/p", "u", &[("a", "1")], 1001))]),
+        0
+    );
+}
+
+/// Every view must get exactly what asking it directly would give: the index may not lose any.
+#[test]
+fn the_index_finds_every_view_that_is_concerned() {
+    let specs: Vec<(Vec<String>, Vec<String>, &str, &str)> = vec![
+        (vec![], vec![], "", ""),
+        (vec!["n1".into()], vec![], "", ""),
+        (vec!["n1".into(), "n2".into()], vec!["p1".into()], "", ""),
+        (vec![], vec!["p1".into(), "p2".into()], "a=1", ""),
+        (vec![], vec![], "a=1", ""),
+        (vec![], vec![], "a=1,b!=2", ""),
+        (vec![], vec![], "a!=1", ""),
+        (vec![], vec![], "!a", ""),
+        (vec!["n2".into()], vec![], "a in (1,2)", ""),
+        (vec![], vec![], "", "metadata.uid=u1"),
+        (vec![], vec![], "", "metadata.uid!=u1,metadata.name=p0"),
+        (vec![], vec![], "", "metadata.absent="),
+    ];
+    let queries: Vec<Query> = specs
+        .iter()
+        .map(|(namespaces, names, labels, fields)| {
+            let spec = FilterSpec {
+                namespaces,
+                names,
+                label_selector: labels,
+                field_selector: fields,
+            };
+            Query::new(
+                Membership::new(spec).expect("valid"),
+                EventTypes::ALL,
+                false,
+            )
+        })
+        .collect();
+    let mut stage = Stage::new();
+    let views: Vec<_> = queries.iter().map(|query| stage.view(query)).collect();
+    let readers: Vec<_> = views.iter().map(|view| view.join(stage.now)).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut expected = vec![0; queries.len()];
+    let start = stage.cache.head();
+    for version in 1001..2001 {
+        let key = format!("n{}/p{}", random.u8(0..4), random.u8(0..4));
+        let uid = format!("u{}", random.u8(0..3));
+        let (a, b) = (random.u8(0..3).to_string(), random.u8(0..3).to_string());
+        let labels: &[(&str, &str)] = if random.bool() {
+            &[("a", &a), ("b", &b)]
+        } else {
+            &[]
+        };
+        let object = pod(&key, &uid, labels, version);
+        let delta = if random.u8(0..4) == 0 {
+            Delta::Deleted(object)
+        } else {
+            Delta::Modified(object)
+        };
+        let changes = stage.cache.apply(vec![delta], stage.now);
+        stage.registry.publish(&changes);
+        for (query, count) in queries.iter().zip(&mut expected) {
+            let shown = changes
+                .iter()
+                .flat_map(|c| transition(query, c))
+                .flatten()
+                .count();
+            *count += shown;
+        }
+    }
+    assert!(expected.iter().all(|count| *count > 20), "{expected:?}");
+    let Head { seq, .. } = start;
+    for (at, view) in views.iter().enumerate() {
+        let shown = events(&stage.read(view, readers[at], seq)).len();
+        assert_eq!(shown, expected[at], "{}", queries[at]);
+    }
+}
