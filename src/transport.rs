@@ -27,7 +27,6 @@ mod tests;
 pub use connection::{Context, serve_connection};
 pub use limits::Limits;
 pub use listener::serve;
-pub use request::RequestBody;
 pub use stats::Stats;
 
 use std::{convert::Infallible, net::SocketAddr};
@@ -42,9 +41,14 @@ pub struct Peer {
 }
 
 /// What a connection needs of a service; implemented by everything that fits, never by hand.
+/// `tonic::service::Routes` fits. The service is cloned once per connection and once per request.
 ///
-/// `tonic::service::Routes` and `axum::Router`-like services fit. The service is cloned once per
-/// connection and once per request.
+/// A response's body runs inside the connection's task: it must not block, and wakes are cheap.
+/// It is polled again only after all it gave has been handed over within the peer's window, and
+/// it is dropped as soon as the stream is reset, stalled or complete. Each of its data frames ends
+/// where a message ends, except that a frame of at most 16 bytes may be the prefix of the next one,
+/// which is then ready at once; all that is ready together leaves as one DATA frame or more.
+/// The bytes are shared, never copied, on their way to the socket's buffer.
 pub trait HttpService:
     tower::Service<
         http::Request<tonic::body::Body>,

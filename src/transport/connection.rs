@@ -26,10 +26,11 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 
 use super::{
-    HttpService, Limits, Peer, RequestBody, Stats,
+    HttpService, Limits, Peer, Stats,
     cork::{self, Cork},
     keepalive::Keepalive,
     pump::{self, Cut},
+    request::RequestBody,
     segments::Segments,
 };
 

@@ -43,8 +43,13 @@ pub struct Limits {
     /// dropped as half open. Default 20 s.
     pub keepalive_timeout: Duration,
     /// Longest time for which a response may have bytes to send and no room for a single one;
-    /// then it ends with [`stall_trailers`](Self::stall_trailers). Default 30 s.
+    /// then its body is dropped, and the stream ends with
+    /// [`stall_trailers`](Self::stall_trailers). Default 30 s.
     pub stall: Duration,
+    /// If the stall has cut a message in two: further time for the peer to take its rest before
+    /// the trailers are sent regardless. grpc-go reports a broken message (INTERNAL) instead of
+    /// the status that follows it. Default 30 s.
+    pub stall_finish: Duration,
     /// After the trailers of a stalled stream: time until it is reset as well. Default 5 s.
     pub stall_linger: Duration,
     /// Trailers that end a stalled stream. Default: none, i.e. an empty trailers frame.
@@ -71,6 +76,7 @@ impl Default for Limits {
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
             stall: Duration::from_secs(30),
+            stall_finish: Duration::from_secs(30),
             stall_linger: Duration::from_secs(5),
             stall_trailers: HeaderMap::new(),
             drain_deadline: Duration::from_secs(25),

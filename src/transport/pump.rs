@@ -22,6 +22,9 @@ use super::{HttpService, Limits, Stats, segments::Segments};
 
 /// Bytes taken from a body, or handed to `h2`, in one step.
 const STEP: usize = 64 * 1024;
+/// A frame of a body up to this length may be the head of the next one (a length prefix), so no
+/// step ends after it while the body has more.
+const PREFIX: usize = 16;
 
 /// Why a stream ended before its response was complete.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +56,11 @@ pub(super) async fn answer<S: HttpService>(
         return Ok(());
     }
     let mut send = respond.send_response(head, false)?;
-    let sent = send_body(&mut send, body, limits.stall).await;
+    let mut step = Step::default();
+    let sent = send_body(&mut send, body, &mut step, limits.stall).await;
     if let Err(Cut::Stalled) = sent {
         stats.add_stalled();
-        end_stalled(&mut send, limits).await?;
+        end_stalled(&mut send, step, limits).await?;
     }
     sent
 }
@@ -77,32 +81,55 @@ async fn call<S: HttpService>(
     .await
 }
 
+/// What was taken from a body together: it ends where a message ends.
+#[derive(Debug, Default)]
+struct Step {
+    data: Segments,
+    /// Whether a part has been sent, so that the peer holds an incomplete message.
+    begun: bool,
+}
+
 /// Sends a body to its end. Takes it by value so that it is gone when this returns, whatever the
-/// reason: that is how the producer learns that nobody listens any more.
+/// reason: that is how the producer learns that nobody listens any more. What is left in `step`
+/// after a stall was taken from the body and not sent.
 async fn send_body(
     send: &mut SendStream<Segments>,
     body: Body,
+    step: &mut Step,
     stall: Duration,
 ) -> Result<(), Cut> {
     let mut body = pin!(body);
     loop {
-        let (mut data, end) = poll_fn(|cx| poll_step(cx, send, body.as_mut())).await?;
+        let (data, end) = poll_fn(|cx| poll_step(cx, send, body.as_mut())).await?;
+        *step = Step { data, begun: false };
         let last = matches!(end, End::Clean);
-        while !data.is_empty() {
-            let room = capacity(send, data.len().min(STEP), stall).await?;
-            let part = data.take_front(room);
-            let end_stream = last && data.is_empty();
-            send.send_data(part, end_stream)?;
-            if end_stream {
-                return Ok(());
-            }
-        }
+        let ended = send_step(send, step, last, stall).await?;
         match end {
             End::Open => {}
-            End::Clean => return Ok(send.send_data(data, true)?),
+            End::Clean if ended => return Ok(()),
+            End::Clean => return Ok(send.send_data(Segments::default(), true)?),
             End::Trailers(trailers) => return Ok(send.send_trailers(trailers)?),
         }
     }
+}
+
+/// Sends a step as window allows; with `last` its final frame ends the stream. Says whether such
+/// a frame was sent: not if the step is empty.
+async fn send_step(
+    send: &mut SendStream<Segments>,
+    step: &mut Step,
+    last: bool,
+    stall: Duration,
+) -> Result<bool, Cut> {
+    let mut ended = false;
+    while !step.data.is_empty() {
+        let room = capacity(send, step.data.len().min(STEP), stall).await?;
+        let part = step.data.take_front(room);
+        ended = last && step.data.is_empty();
+        send.send_data(part, ended)?;
+        step.begun = true;
+    }
+    Ok(ended)
 }
 
 /// What follows the data of a step.
@@ -146,17 +173,21 @@ fn poll_frames(
             Poll::Pending if data.is_empty() => return Poll::Pending,
             Poll::Pending => return Poll::Ready(Ok(End::Open)),
         };
-        match frame.into_data() {
-            Ok(bytes) => data.push(bytes),
+        let prefix = match frame.into_data() {
+            Ok(bytes) => {
+                let prefix = bytes.len() <= PREFIX;
+                data.push(bytes);
+                prefix
+            }
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 return Poll::Ready(Ok(End::Trailers(trailers)));
             }
-        }
+        };
         if body.is_end_stream() {
             return Poll::Ready(Ok(End::Clean));
         }
-        if data.len() >= STEP {
+        if data.len() >= STEP && !prefix {
             return Poll::Ready(Ok(End::Open));
         }
     }
@@ -191,13 +222,52 @@ async fn capacity(
     .await
 }
 
-/// Ends a stalled stream with the caller's trailers. They overtake nothing, but nothing waits for
-/// window before them; only a socket that takes no bytes can hold them up, hence the reset after.
-async fn end_stalled(send: &mut SendStream<Segments>, limits: &Limits) -> Result<(), Cut> {
+/// Ends a stalled stream with the caller's trailers.
+///
+/// A message that the peer holds a part of is completed first if the peer opens its window in
+/// time, for some clients report a broken message instead of the status behind it. Nothing waits
+/// for window before the trailers themselves; only a socket that takes no bytes can hold them up,
+/// hence the reset after them.
+async fn end_stalled(
+    send: &mut SendStream<Segments>,
+    mut step: Step,
+    limits: &Limits,
+) -> Result<(), Cut> {
+    if step.begun {
+        let rest = send_step(send, &mut step, false, limits.stall_finish);
+        match timeout(limits.stall_finish, rest).await {
+            Ok(Ok(_)) | Ok(Err(Cut::Stalled)) | Err(_) => {}
+            Ok(Err(cut)) => return Err(cut),
+        }
+    }
+    drop(step);
     send.send_trailers(limits.stall_trailers.clone())?;
     let gone = poll_fn(|cx| send.poll_reset(cx));
     if timeout(limits.stall_linger, gone).await.is_err() {
         send.send_reset(Reason::CANCEL);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    #[test]
+    fn a_step_ends_with_a_message_not_with_its_prefix() {
+        let lengths = [STEP - 3, 5, 100, 5, 100];
+        let frames = lengths.map(|len| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; len]))));
+        let mut body = pin!(Body::new(StreamBody::new(futures::stream::iter(frames))));
+        let mut data = Segments::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let step = poll_frames(&mut cx, body.as_mut(), &mut data);
+        assert!(matches!(step, Poll::Ready(Ok(End::Open))));
+        assert_eq!(data.len(), STEP - 3 + 5 + 100);
+    }
 }

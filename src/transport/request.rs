@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 /// The body of a request. Window is given back to the client as the reader takes data, so a
 /// service that doesn't read slows its client down and nothing else.
 #[derive(Debug)]
-pub struct RequestBody {
+pub(super) struct RequestBody {
     stream: h2::RecvStream,
     data_done: bool,
 }

@@ -14,6 +14,7 @@ fn limits() -> Limits {
     stall_trailers.insert("grpc-message", "slow consumer".parse().expect("valid"));
     Limits {
         stall: Duration::from_millis(50),
+        stall_finish: Duration::from_millis(50),
         stall_linger: Duration::from_millis(50),
         stall_trailers,
         ..Limits::default()
@@ -43,6 +44,38 @@ async fn a_reader_without_window_gets_a_status_and_its_neighbours_go_on() {
             read += data.expect("ended by trailers, not by a reset").len();
         }
         assert_eq!(read, 1_000);
+        assert_eq!(body.trailers().await.expect("open"), Some(expected));
+        drop((client, body));
+        server.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_back_gets_a_whole_message_before_the_status() {
+    bounded(async {
+        let ((feed, gone), service) = one_fed();
+        let limits = Limits {
+            stall_finish: Duration::from_secs(60),
+            ..limits()
+        };
+        let expected = limits.stall_trailers.clone();
+        let server = Server::start(limits, service).await;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(1_000);
+        let client = server.client_with(&builder).await;
+        feed.send(data(vec![b'x'; 5_000])).expect("open");
+        let response = get(&client, "/fed").await.await.expect("answered");
+        gone.await.expect("the body is dropped once stalled");
+
+        let mut body = response.into_body();
+        let mut read = 0;
+        while let Some(data) = body.data().await {
+            let len = data.expect("ended by trailers, not by a reset").len();
+            body.flow_control().release_capacity(len).expect("open");
+            read += len;
+        }
+        assert_eq!(read, 5_000);
         assert_eq!(body.trailers().await.expect("open"), Some(expected));
         drop((client, body));
         server.finish().await;
