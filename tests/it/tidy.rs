@@ -14,11 +14,14 @@ use self::source::Source;
 /// Complaints about `sources`; none means that the rule holds.
 type Check = fn(&[Source]) -> Vec<String>;
 
+/// The name of a trial and what it runs.
+pub(crate) type Rule = (&'static str, fn() -> Result<(), String>);
+
 /// A path and its text.
 type Sample = (&'static str, &'static str);
 
 /// All rules and their self tests, by name.
-pub(crate) fn rules() -> Vec<(&'static str, fn() -> Result<(), String>)> {
+pub(crate) fn rules() -> Vec<Rule> {
     let mut all = structure();
     all.extend(manner());
     all
@@ -32,7 +35,7 @@ pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
         .collect()
 }
 
-fn structure() -> Vec<(&'static str, fn() -> Result<(), String>)> {
+fn structure() -> Vec<Rule> {
     vec![
         ("tidy::rooms_use_only_what_lies_upstream", || {
             holds(layers::rooms)
@@ -62,7 +65,7 @@ fn structure() -> Vec<(&'static str, fn() -> Result<(), String>)> {
     ]
 }
 
-fn manner() -> Vec<(&'static str, fn() -> Result<(), String>)> {
+fn manner() -> Vec<Rule> {
     vec![
         ("tidy::files_say_why_they_exist", || {
             holds(manners::opening_line)
@@ -91,6 +94,12 @@ fn manner() -> Vec<(&'static str, fn() -> Result<(), String>)> {
             "tidy::tasks_are_spawned_where_they_are_supervised::self_test",
             || proves(manners::spawn, manners::SPAWN_SAMPLES),
         ),
+        ("tidy::dependencies_have_reasons", || {
+            holds(manners::dependencies)
+        }),
+        ("tidy::dependencies_have_reasons::self_test", || {
+            proves(manners::dependencies, manners::DEPENDENCY_SAMPLES)
+        }),
         ("tidy::every_test_file_is_run", || {
             holds(manners::unlisted_tests)
         }),

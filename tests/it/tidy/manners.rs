@@ -124,6 +124,60 @@ pub(super) fn unlisted_tests(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// Each direct dependency has its reason in `docs/dependencies.md`.
+pub(super) fn dependencies(sources: &[Source]) -> Vec<String> {
+    let page = sources
+        .iter()
+        .find(|source| source.path == "docs/dependencies.md");
+    let rows = page.map_or("", |page| page.text.as_str()).lines();
+    let reasoned: Vec<&str> = rows
+        .filter_map(|row| row.strip_prefix('|')?.split('|').next())
+        .flat_map(|cell| cell.split(',').map(str::trim))
+        .collect();
+    let mut complaints = Vec::new();
+    for source in sources
+        .iter()
+        .filter(|source| source.path.ends_with("Cargo.toml"))
+    {
+        let mut section = "";
+        for line in source.text.lines() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let name = line.split([' ', '=', '.']).next().unwrap_or(line);
+            let listed = section.ends_with("dependencies]") && line.contains('=');
+            if listed && !line.starts_with('#') && !reasoned.contains(&name) {
+                let path = &source.path;
+                complaints.push(format!(
+                    "{path}: `{name}` has no reason in docs/dependencies.md"
+                ));
+            }
+        }
+    }
+    complaints
+}
+
+/// Self test of [`dependencies`].
+pub(super) const DEPENDENCY_SAMPLES: Samples = Samples {
+    refused: &[
+        &[
+            ("Cargo.toml", "[dependencies]\nb = \"1\""),
+            ("docs/dependencies.md", "| a | D | b |"),
+        ],
+        &[(
+            "tests/support/Cargo.toml",
+            "[dev-dependencies]\nb.workspace = true",
+        )],
+    ],
+    accepted: &[&[
+        (
+            "Cargo.toml",
+            "[package]\nname = \"x\"\n[build-dependencies]\nb = { version = \"1\" }",
+        ),
+        ("docs/dependencies.md", "| a, b | D | why |"),
+    ]],
+};
+
 /// Self test of [`opening_line`].
 pub(super) const OPENING_SAMPLES: Samples = Samples {
     refused: &[

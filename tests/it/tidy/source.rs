@@ -65,12 +65,16 @@ impl Source {
     }
 }
 
-/// Everything but the two `src` folders is test code, and so are `tests` modules inside them.
+/// Everything but the two `src` folders is test code, and so are the `tests` and `testing` modules
+/// inside them.
 fn is_test_file(path: &str) -> bool {
     let member = path.strip_prefix("tests/support/").unwrap_or(path);
     let product = member.starts_with("src/") || member == "build.rs";
     path.ends_with(".rs")
-        && (!product || member.ends_with("/tests.rs") || member.contains("/tests/"))
+        && (!product
+            || member.ends_with("/tests.rs")
+            || member.ends_with("/testing.rs")
+            || member.contains("/tests/"))
 }
 
 /// All Rust files of the repository and the few others that rules look at.
@@ -82,7 +86,13 @@ pub(super) fn repository() -> Result<Vec<Source>, String> {
     for folder in ["src", "tests", "benches", "examples"] {
         collect(&root.join(folder), &mut paths)?;
     }
-    for file in ["build.rs", "tests/support/Cargo.toml", "hack/test.sh"] {
+    for file in [
+        "build.rs",
+        "Cargo.toml",
+        "tests/support/Cargo.toml",
+        "docs/dependencies.md",
+        "hack/test.sh",
+    ] {
         paths.push(root.join(file));
     }
     paths.sort();
