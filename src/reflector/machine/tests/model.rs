@@ -108,6 +108,7 @@ impl Cluster {
             )
         });
         if token.is_some() && self.fault("changed page", rng) {
+            self.write(rng);
             version = self.head().0;
         }
         let all = &self.states[&version];
@@ -212,7 +213,9 @@ impl Cluster {
             }
             _ => return,
         };
-        lines.insert(rng.usize(0..=lines.len()), bad);
+        // In the place of a good line: what stood there is lost to who goes on reading.
+        let place = rng.usize(0..=lines.len());
+        lines.splice(place..lines.len().min(place + 1), [bad]);
     }
 }
 
