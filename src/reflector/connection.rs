@@ -27,6 +27,8 @@ pub(super) struct Connection {
     lines: Lines,
     opened: Instant,
     heard: Instant,
+    /// When the line that isn't complete yet began.
+    partial: Option<Instant>,
     /// The end was met while draining; it is told after the lines before it.
     end: Option<End>,
 }
@@ -47,6 +49,7 @@ impl Connection {
             lines: Lines::new(max_line),
             opened: now,
             heard: now,
+            partial: None,
             end: None,
         }
     }
@@ -76,7 +79,8 @@ impl Connection {
 
     /// When this connection is given up, and what that means.
     fn limit(&self, initial: bool, options: &ReflectorOptions) -> (Instant, End) {
-        let idle = self.heard + options.idle_limit;
+        // A line that drips in is as dead as silence: both get the same time.
+        let idle = self.partial.unwrap_or(self.heard) + options.idle_limit;
         if !initial {
             return (idle, End::Idle);
         }
@@ -135,6 +139,10 @@ impl Connection {
                 break;
             }
         }
+        self.partial = match self.partial {
+            Some(since) if lines.is_empty() => Some(since),
+            _ => self.lines.is_partial().then_some(self.heard),
+        };
         lines
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Act {
     Head(u16, &'static str),
     /// A piece of the body.
     Body(String),
+    /// One byte of a line, and a pause that is shorter than any limit.
+    Drip,
     /// The clean end.
     End,
     /// Nothing more, until the client closes; then the request says so.
@@ -106,6 +108,10 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, log: mpsc::UnboundedS
                 "HTTP/1.1 {code} X\r\ntransfer-encoding: chunked\r\nconnection: close\r\n{more}\r\n"
             ),
             Act::Body(text) => format!("{:x}\r\n{text}\r\n", text.len()),
+            Act::Drip => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                "1\r\nx\r\n".to_owned()
+            }
             Act::End => "0\r\n\r\n".to_owned(),
             Act::Hold => {
                 while stream.read_u8().await.is_ok() {}

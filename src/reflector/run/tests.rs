@@ -211,6 +211,26 @@ async fn f10_a_silent_watch_is_opened_again() {
 }
 
 #[tokio::test]
+async fn f11_a_line_that_drips_in_is_given_up() {
+    let options = ReflectorOptions {
+        idle_limit: Duration::from_millis(300),
+        ..quick()
+    };
+    let mut drip = vec![Act::Head(200, "")];
+    drip.extend((0..1000).map(|_| Act::Drip));
+    let answers = vec![
+        answer(200, list(&[], 10, "")),
+        drip,
+        open_watch(event("ADDED", "a", 11)),
+    ];
+    let mut running = run(options, answers).await;
+    running
+        .notes(["replace [] @10", "healthy", "apply +a@11"])
+        .await;
+    assert!(running.stats.restarts(RestartReason::Idle) >= 1);
+}
+
+#[tokio::test]
 async fn f25_troubles_are_told_once_each_and_heal() {
     let options = ReflectorOptions {
         response_timeout: Duration::from_secs(1),
