@@ -3,4 +3,5 @@
 //! Nothing here may depend on the daemon's own decoding, filtering or storage: a judge that
 //! shares code with the accused errs in its favour.
 
+pub mod simulation;
 pub mod trace;
