@@ -4,4 +4,5 @@
 //! shares code with the accused errs in its favour.
 
 pub mod control_plane;
+pub mod simulation;
 pub mod trace;

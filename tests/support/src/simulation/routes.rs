@@ -1,0 +1,404 @@
+//! From a request to its answer: which resource, which verb, which fault it meets.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::cluster::Cluster;
+use super::discovery;
+use super::faults::{Action, FaultId, Verb};
+use super::journal::Receipt;
+use super::list::list;
+use super::output::{Link, Output, Torn};
+use super::patch::PatchKind;
+use super::query::{ListQuery, Query, WatchQuery, WatchStart};
+use super::refusal::Refusal;
+use super::resources::ResourceSpec;
+use super::store::not_served;
+use super::watch::Watch;
+use super::writes::{Author, Preconditions};
+
+/// One request, read to its end.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: Query,
+    pub(super) accept: String,
+    pub(super) content_type: String,
+    pub(super) user_agent: String,
+    pub(super) body: Bytes,
+}
+
+/// Its answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Payload,
+}
+
+/// Whole, or as it comes.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Whole(Bytes),
+    Stream(mpsc::Receiver<Result<Bytes, Torn>>),
+}
+
+impl Answer {
+    pub(super) fn whole(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        Self {
+            status,
+            headers,
+            body: Payload::Whole(body.into()),
+        }
+    }
+
+    fn json(status: u16, value: &Value) -> Self {
+        Self::whole(status, "application/json", value.to_string())
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        let mut answer = Self::json(refusal.code, &refusal.status());
+        if let Some(seconds) = refusal.details["retryAfterSeconds"].as_u64() {
+            answer
+                .headers
+                .push(("retry-after".to_owned(), seconds.to_string()));
+        }
+        answer
+    }
+}
+
+/// What a path under `/api` or `/apis` names.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) spec: ResourceSpec,
+    /// Empty for all, and for cluster-scoped resources.
+    pub(super) namespace: String,
+    /// Empty for the collection.
+    pub(super) name: String,
+    pub(super) subresource: String,
+}
+
+impl Target {
+    /// `None` for paths that name no served resource.
+    pub(super) fn find(cluster: &Cluster, path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (group, version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return None,
+        };
+        let (namespace, rest) = match rest {
+            ["namespaces", namespace, inner, ..] if !matches!(*inner, "status" | "finalize") => {
+                (*namespace, &rest[2..])
+            }
+            _ => ("", rest),
+        };
+        let (resource, name, subresource) = match rest {
+            [resource] => (*resource, "", ""),
+            [resource, name] => (*resource, *name, ""),
+            [resource, name, subresource] => (*resource, *name, *subresource),
+            _ => return None,
+        };
+        let id = if group.is_empty() {
+            resource.to_owned()
+        } else {
+            format!("{resource}.{group}")
+        };
+        let spec = cluster.read(|state| state.table(&id).ok().map(|table| table.spec.clone()))?;
+        let fits = spec.version == version
+            && (spec.namespaced || namespace.is_empty())
+            && (subresource.is_empty() || (subresource == "status" && spec.has_status));
+        fits.then(|| Self {
+            spec,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource: subresource.to_owned(),
+        })
+    }
+}
+
+/// The verb as discovery and RBAC name it.
+pub(super) fn verb(request: &Request, target: &Target) -> &'static str {
+    match (request.method.as_str(), target.name.is_empty()) {
+        ("GET" | "HEAD", _) if request.query.flag("watch") => "watch",
+        ("GET" | "HEAD", true) => "list",
+        ("GET" | "HEAD", false) => "get",
+        ("POST", true) => "create",
+        ("PUT", false) => "update",
+        ("PATCH", false) => "patch",
+        ("DELETE", true) => "deletecollection",
+        ("DELETE", false) => "delete",
+        _ => "",
+    }
+}
+
+fn kinds(cluster: &Cluster, request: &Request, verb: &str) -> Vec<Verb> {
+    match verb {
+        "get" => vec![Verb::Get],
+        "list" if request.query.get("continue").is_empty() => vec![Verb::List],
+        "list" => vec![Verb::List, Verb::ListNext],
+        "watch" => match WatchQuery::parse(&request.query, cluster.options().watch_list) {
+            Ok(query) if query.marked => vec![Verb::Watch, Verb::WatchList],
+            Ok(WatchQuery {
+                start: WatchStart::After(_),
+                ..
+            }) => vec![Verb::Watch, Verb::WatchFrom],
+            _ => vec![Verb::Watch],
+        },
+        "" => vec![Verb::Other],
+        _ => vec![Verb::Write],
+    }
+}
+
+/// Answers one request; `None` means that the connection is to be dropped without an answer.
+pub(super) async fn answer(
+    cluster: &Cluster,
+    link: &Arc<Link>,
+    request: Request,
+    receipt: &mut Receipt,
+) -> Option<Answer> {
+    let target = Target::find(cluster, &request.path);
+    let verb = target.as_ref().map_or("", |target| verb(&request, target));
+    let resource = target
+        .as_ref()
+        .map(|target| target.spec.id())
+        .unwrap_or_default();
+    let kinds = kinds(cluster, &request, verb);
+    let mut fault = cluster.script(|script| script.take(&resource, &kinds));
+    if let Some((id, action)) = &fault {
+        let bite = || cluster.script(|script| script.bite(*id));
+        match action {
+            Action::Respond {
+                status,
+                headers,
+                body,
+            } => {
+                bite();
+                let body = Payload::Whole(body.clone());
+                return Some(Answer {
+                    status: *status,
+                    headers: headers.clone(),
+                    body,
+                });
+            }
+            Action::Reset => {
+                bite();
+                link.reset_at_end();
+                return None;
+            }
+            Action::Freeze => {
+                bite();
+                std::future::pending::<()>().await;
+            }
+            Action::Delay(pause) => {
+                bite();
+                tokio::time::sleep(*pause).await;
+                fault = None;
+            }
+            _ => {}
+        }
+    }
+    let Some(target) = target else {
+        return Some(other(cluster, &request));
+    };
+    let answered = match verb {
+        _ if !target.spec.allows(verb) => Err(Refusal::method_not_allowed()),
+        "watch" => watch(cluster, link, &target, &request, fault.take())
+            .inspect(|_| receipt.watches(&resource)),
+        _ => objects(cluster, &target, &request, verb).await,
+    };
+    let answer = answered.unwrap_or_else(|refusal| Answer::refused(&refusal));
+    Some(match fault {
+        Some(fault) => struck(cluster, link, answer, fault),
+        None => answer,
+    })
+}
+
+fn other(cluster: &Cluster, request: &Request) -> Answer {
+    match request.path.trim_end_matches('/') {
+        "/healthz" | "/livez" | "/readyz" => return Answer::whole(200, "text/plain", "ok"),
+        _ => {}
+    }
+    match discovery::document(cluster, &request.path, &request.accept) {
+        Some((content_type, value)) => Answer::whole(200, &content_type, value.to_string()),
+        None => Answer::refused(&not_served()),
+    }
+}
+
+fn watch(
+    cluster: &Cluster,
+    link: &Arc<Link>,
+    target: &Target,
+    request: &Request,
+    fault: Option<(FaultId, Action)>,
+) -> Result<Answer, Refusal> {
+    let mut query = WatchQuery::parse(&request.query, cluster.options().watch_list)?;
+    if !target.name.is_empty() {
+        query.selector.pin_name(&target.name);
+    }
+    let (output, body) = Output::open(cluster.clone(), Arc::clone(link), fault.clone());
+    let watch = Watch {
+        cluster: cluster.clone(),
+        spec: target.spec.clone(),
+        namespace: target.namespace.clone(),
+        query,
+        fault: fault.filter(|(_, action)| {
+            matches!(
+                action,
+                Action::BookmarkFalse | Action::NoBookmark | Action::EventsBeforeEnd(_)
+            )
+        }),
+    };
+    // Ends with the body, which the connection owns.
+    tokio::spawn(watch.run(output));
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    Ok(Answer {
+        status: 200,
+        headers,
+        body: Payload::Stream(body),
+    })
+}
+
+/// Lets a fault for streams strike a whole body.
+fn struck(cluster: &Cluster, link: &Arc<Link>, answer: Answer, fault: (FaultId, Action)) -> Answer {
+    let Payload::Whole(body) = answer.body else {
+        return answer;
+    };
+    let (mut output, pieces) = Output::open(cluster.clone(), Arc::clone(link), Some(fault));
+    tokio::spawn(async move {
+        // The reader sees the end in any case.
+        let _ = output.event(body).await;
+    });
+    Answer {
+        body: Payload::Stream(pieces),
+        ..answer
+    }
+}
+
+async fn objects(
+    cluster: &Cluster,
+    target: &Target,
+    request: &Request,
+    verb: &str,
+) -> Result<Answer, Refusal> {
+    let (resource, namespace, name) = (target.spec.id(), &target.namespace, &target.name);
+    let manager = request.query.get("fieldManager");
+    let agent = request.user_agent.split('/').next().unwrap_or_default();
+    let manager = [manager, agent, "unknown"]
+        .into_iter()
+        .find(|name| !name.is_empty());
+    let author = Author {
+        manager: manager.unwrap_or_default(),
+        status: target.subresource == "status",
+    };
+    match verb {
+        "get" => cluster
+            .get(&resource, namespace, name)
+            .map(|object| Answer::json(200, &object)),
+        "list" => {
+            let query = ListQuery::parse(&request.query)?;
+            let body = list(cluster, &target.spec, namespace, &query).await?;
+            Ok(Answer::whole(200, "application/json", body))
+        }
+        "create" => {
+            let body = body(request)?;
+            cluster.write(|state| {
+                let inside = target.spec.namespaced;
+                if inside && state.get("namespaces", "", namespace).is_err() {
+                    return Err(Refusal::not_found("namespaces", namespace));
+                }
+                state.create(&resource, namespace, body, author)
+            })
+        }
+        .map(|object| Answer::json(201, &object)),
+        "update" => {
+            let mut body = body(request)?;
+            if body["metadata"]["name"].is_null() && body["metadata"].is_object() {
+                body["metadata"]["name"] = json!(name);
+            }
+            if body["metadata"]["name"] != json!(name) {
+                let text = "the name of the object does not match the name on the URL";
+                return Err(Refusal::bad_request(text));
+            }
+            let updated = cluster.write(|state| state.update(&resource, namespace, body, author));
+            updated.map(|object| Answer::json(200, &object))
+        }
+        "patch" => {
+            let kind = PatchKind::of(&request.content_type).ok_or_else(unsupported)?;
+            let change = body(request)?;
+            let patched = cluster
+                .write(|state| state.patch(&resource, namespace, name, (kind, &change), author));
+            patched.map(|object| Answer::json(200, &object))
+        }
+        "delete" => delete(cluster, target, request),
+        _ => delete_all(cluster, target, request),
+    }
+}
+
+fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
+    let options = if request.body.is_empty() {
+        Value::Null
+    } else {
+        body(request)?
+    };
+    let text = |field: &str| {
+        options["preconditions"][field]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let expected = Preconditions {
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+    };
+    let (resource, name) = (target.spec.id(), &target.name);
+    let object =
+        cluster.write(|state| state.delete(&resource, &target.namespace, name, &expected))?;
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(Answer::json(200, &object));
+    }
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": {
+            "name": name, "group": target.spec.group, "kind": target.spec.resource,
+            "uid": object["metadata"]["uid"],
+        },
+    });
+    Ok(Answer::json(200, &status))
+}
+
+fn delete_all(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
+    let selector = request.query.selector()?;
+    let resource = target.spec.id();
+    for object in cluster.objects_at(&resource, cluster.revision())? {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let (namespace, name) = (text("namespace"), text("name"));
+        let inside = target.namespace.is_empty() || target.namespace == namespace;
+        if inside && selector.matches(&object) {
+            cluster.delete(&resource, namespace, name)?;
+        }
+    }
+    Ok(Answer::json(
+        200,
+        &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }),
+    ))
+}
+
+fn unsupported() -> Refusal {
+    let text = "the body of the request was in an unknown format - accepted media types include: \
+                application/json";
+    Refusal::new(415, "UnsupportedMediaType", text)
+}
+
+fn body(request: &Request) -> Result<Value, Refusal> {
+    if request.content_type.contains("protobuf") {
+        return Err(unsupported());
+    }
+    serde_json::from_slice(&request.body)
+        .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
+}
