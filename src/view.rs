@@ -13,6 +13,8 @@ mod transition;
 mod view;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use frame::encode_changes;

@@ -10,64 +10,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use prost::Message as _;
 
-use super::*;
+use super::{
+    testing::{events, pod, query, rv},
+    *,
+};
 use crate::{
-    proto::v1::{self, frame::Frame},
-    resource::{Delta, Key, Labels, Object, ObjectParts, ResourceVersion},
+    proto::v1,
+    resource::Delta,
     selector::{EventType, EventTypes, FilterSpec, Membership, Query},
     store::{Head, HistoryLimits, Seq, Snapshot, WatchCache},
 };
-
-fn rv(version: u64) -> ResourceVersion {
-    ResourceVersion::new(&version.to_string())
-}
-
-/// A pod `ns/name` with labels, whose JSON holds all of it.
-pub(crate) fn pod(key: &str, uid: &str, labels: &[(&str, &str)], version: u64) -> Arc<Object> {
-    let (namespace, name) = key.split_once('/').expect("ns/name");
-    let json = serde_json::json!({
-        "metadata": {
-            "name": name, "namespace": namespace, "uid": uid,
-            "labels": labels.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
-            "resourceVersion": version.to_string(),
-        }
-    });
-    let json = json.to_string();
-    let mark = format!(r#""resourceVersion":"{version}""#);
-    let at = json.find(&mark).expect("just written") + r#""resourceVersion":""#.len();
-    let span = at as u32..(at + version.to_string().len()) as u32;
-    Arc::new(Object::new(ObjectParts {
-        key: Key::new(namespace, name),
-        uid: uid.into(),
-        version: rv(version),
-        labels: labels.iter().copied().collect::<Labels>(),
-        json: Bytes::from(json),
-        version_span: span,
-    }))
-}
-
-pub(crate) fn query(labels: &str) -> Query {
-    let spec = FilterSpec {
-        label_selector: labels,
-        ..FilterSpec::default()
-    };
-    Query::new(
-        Membership::new(spec).expect("valid"),
-        EventTypes::ALL,
-        false,
-    )
-}
-
-pub(crate) fn events(slices: &[Bytes]) -> Vec<v1::Event> {
-    let message = v1::WatchResponse::decode(slices.concat().as_slice()).expect("a valid message");
-    let event = |frame: v1::Frame| match frame.frame {
-        Some(Frame::Event(event)) => event,
-        other => panic!("no event: {other:?}"),
-    };
-    message.frames.into_iter().map(event).collect()
-}
 
 fn told(slices: &[Bytes]) -> Vec<String> {
     let line = |event: &v1::Event| {

@@ -1,0 +1,153 @@
+//! The daemon under test: the real binary as a child process.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tonic::transport::{Channel, Endpoint};
+
+/// Longest wait for a daemon to serve.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running daemon. Killed when dropped.
+pub struct Daemon {
+    child: Child,
+    address: SocketAddr,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Daemon {
+    /// Starts a daemon on free ports and waits until it serves.
+    pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(kubeconfig, "127.0.0.1:0", arguments).await
+    }
+
+    /// Starts a daemon on a given address.
+    pub async fn start_at(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_informerd"))
+            .arg("serve")
+            .args(["--listen", address, "--admin-listen", "127.0.0.1:0"])
+            .args(["--log-format", "json", "--log", "info,informerd=debug"])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary is built");
+        let stderr = child.stderr.take().expect("piped");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (sender, serving) = mpsc::channel();
+        let kept = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(addresses) = serving_line(&line) {
+                    let _ = sender.send(addresses);
+                }
+                kept.lock().push(line);
+            }
+        });
+        let waited = tokio::task::spawn_blocking(move || serving.recv_timeout(START_LIMIT));
+        match waited.await.expect("waiting does not panic") {
+            Ok((address, admin)) => Self { child, address, admin, log },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("the daemon does not serve; its log:\n{}", log.lock().join("\n"));
+            }
+        }
+    }
+
+    /// Where it serves gRPC.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection of its own.
+    pub async fn connect(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .expect("a valid address")
+            .initial_connection_window_size(16 << 20)
+            .initial_stream_window_size(4 << 20)
+            .connect()
+            .await
+            .expect("the daemon accepts connections")
+    }
+
+    /// A page of the admin port.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut socket = tokio::net::TcpStream::connect(self.admin).await.expect("admin port");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.expect("writable");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("readable");
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.expect("a status line"), body.to_owned())
+    }
+
+    /// The sum of a metric over all its labels that contain `labels`.
+    pub async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let (_, text) = self.page("/metrics").await;
+        text.lines()
+            .filter(|line| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|r| r.starts_with(['{', ' '])) && line.contains(labels)
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Asks it to stop, as the kubelet does.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+    }
+
+    /// Waits for its end; gives its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
+        let waited = tokio::task::spawn_blocking(move || self.child.wait());
+        waited.await.expect("waiting does not panic").expect("a child").code()
+    }
+
+    /// Kills it without warning.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().join("\n")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log.lock();
+            let tail = log.len().saturating_sub(30);
+            eprintln!("--- the daemon's log\n{}\n---", log[tail..].join("\n"));
+        }
+    }
+}
+
+fn serving_line(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    let fields = &entry["fields"];
+    (fields["message"] == "serving").then_some(())?;
+    let address = |name: &str| fields[name].as_str()?.parse().ok();
+    Some((address("address")?, address("admin")?))
+}

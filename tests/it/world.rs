@@ -1,0 +1,204 @@
+//! One scenario's world: a cluster, a daemon, subscribers, and the record of all of them.
+//!
+//! [`World::finish`] compares everything that was received with what really happened.
+
+use std::{cell::RefCell, collections::BTreeMap, time::Instant};
+
+use informerd_support::{
+    recorder::Recorder,
+    trace::{Truth, UpstreamRequest},
+    truth::TruthWatcher,
+    validate::{Expectation, Summary, validate_all},
+};
+use serde_json::{Value, json};
+use tonic::{Status, transport::Channel};
+
+use crate::{
+    daemon::Daemon,
+    kube::{self, Kube},
+    request::Ask,
+    stage::{Kind, Stage},
+    subscriber::Subscriber,
+};
+
+/// A scenario's world.
+pub struct World {
+    pub stage: Stage,
+    pub kube: Kube,
+    pub daemon: Daemon,
+    /// A namespace of the scenario's own.
+    pub namespace: String,
+    channel: Channel,
+    records: BTreeMap<String, Record>,
+    begun: Instant,
+}
+
+/// What is recorded of one resource.
+struct Record {
+    recorder: Recorder,
+    /// Of a real cluster; a simulated one keeps its own.
+    truth: RefCell<Option<TruthWatcher>>,
+}
+
+impl World {
+    /// Sets the stage for a scenario that watches `resources`, with a daemon of its own.
+    pub async fn new(kind: Kind, name: &str, resources: &[&str], arguments: &[&str]) -> Self {
+        let stage = Stage::open(kind).await;
+        Self::on(stage, name, resources, arguments).await
+    }
+
+    /// The same on a stage that was prepared.
+    pub async fn on(stage: Stage, name: &str, resources: &[&str], arguments: &[&str]) -> Self {
+        let begun = Instant::now();
+        let kubeconfig = stage.kubeconfig();
+        let kube = Kube::connect(&kubeconfig).await;
+        let namespace = kube.namespace(name).await;
+        let mut records = BTreeMap::new();
+        for resource in resources {
+            let truth = match &stage {
+                Stage::Simulated(_) => None,
+                Stage::Real(_) => {
+                    let path = kube::collection(resource, "");
+                    let client = kube.client.clone();
+                    let watcher = TruthWatcher::start(client, &path, resource).await;
+                    Some(watcher.expect("the truth can be watched"))
+                }
+            };
+            let record =
+                Record { recorder: Recorder::since(begun), truth: RefCell::new(truth) };
+            records.insert((*resource).to_owned(), record);
+        }
+        let daemon = Daemon::start(&kubeconfig, arguments).await;
+        let channel = daemon.connect().await;
+        Self { stage, kube, daemon, namespace, channel, records, begun }
+    }
+
+    /// The shared connection.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Puts another daemon in the place of this one, for what is asked from now on.
+    pub async fn replace_daemon(&mut self, daemon: Daemon) -> Daemon {
+        self.channel = daemon.connect().await;
+        std::mem::replace(&mut self.daemon, daemon)
+    }
+
+    /// Opens a recorded stream. All streams of one subscriber have its name.
+    pub async fn try_watch(&self, name: &str, ask: &Ask) -> Result<Subscriber, Status> {
+        self.try_watch_on(name, ask, self.channel()).await
+    }
+
+    /// The same on a connection of the caller's choice.
+    pub async fn try_watch_on(
+        &self,
+        name: &str,
+        ask: &Ask,
+        channel: Channel,
+    ) -> Result<Subscriber, Status> {
+        let record = self.record(&ask.resource());
+        let (filter, start, interval) = ask.trace();
+        let mut recorder = record.recorder.stream(name, filter, start, interval);
+        if let Some(timeout) = ask.message.timeout.and_then(|t| t.try_into().ok()) {
+            recorder = recorder.with_timeout(timeout);
+        }
+        Subscriber::open(name, channel, ask, recorder).await
+    }
+
+    /// Opens a recorded stream that must be accepted.
+    pub async fn watch(&self, name: &str, ask: &Ask) -> Subscriber {
+        let opened = self.try_watch(name, ask).await;
+        opened.unwrap_or_else(|status| panic!("{name}: refused: {status:?}"))
+    }
+
+    /// Opens a recorded stream and reads its snapshot, which must have so many objects.
+    pub async fn synced(&self, name: &str, ask: &Ask, objects: usize) -> Subscriber {
+        let mut subscriber = self.watch(name, ask).await;
+        let (snapshot, _) = subscriber.snapshot().await;
+        assert_eq!(snapshot.len(), objects, "{name}: {snapshot:?}");
+        subscriber
+    }
+
+    fn record(&self, resource: &str) -> &Record {
+        self.records.get(resource).unwrap_or_else(|| panic!("{resource} is not recorded"))
+    }
+
+    /// Creates a config map in the scenario's namespace; gives its version.
+    pub async fn create_map(&self, name: &str, labels: Value) -> u64 {
+        let object = kube::config_map(name, labels, json!({"step": "0"}));
+        kube::version(&self.kube.create("configmaps", &self.namespace, object).await)
+    }
+
+    /// Changes a config map's data; gives its version.
+    pub async fn touch_map(&self, name: &str, step: &str) -> u64 {
+        let patch = json!({"data": {"step": step}});
+        kube::version(&self.kube.patch("configmaps", &self.namespace, name, patch).await)
+    }
+
+    /// Changes a config map's labels; gives its version.
+    pub async fn label_map(&self, name: &str, labels: Value) -> u64 {
+        let patch = json!({"metadata": {"labels": labels}});
+        kube::version(&self.kube.patch("configmaps", &self.namespace, name, patch).await)
+    }
+
+    /// Deletes a config map; gives the version of the deletion as a subscriber will see it, which
+    /// the API does not tell: any version after the last one of the object.
+    pub async fn delete_map(&self, name: &str) {
+        self.kube.delete("configmaps", &self.namespace, name).await;
+    }
+
+    /// Writes something last and gives its version: whoever has seen everything up to there has
+    /// seen the scenario.
+    pub async fn fence(&self, resource: &str) -> u64 {
+        let name = format!("fence-{}", fastrand::u64(..));
+        let mut object = match resource {
+            "pods" => kube::pod(&name, json!({})),
+            "configmaps" => kube::config_map(&name, json!({}), json!({})),
+            "namespaces" => json!({"apiVersion": "v1", "kind": "Namespace"}),
+            "widgets.example.com" => json!({"apiVersion": "example.com/v1", "kind": "Widget"}),
+            other => panic!("no fence is known for {other}"),
+        };
+        object["metadata"]["name"] = name.into();
+        let namespace = if resource == "namespaces" { "" } else { self.namespace.as_str() };
+        kube::version(&self.kube.create(resource, namespace, object).await)
+    }
+
+    /// Judges everything that was recorded. All subscribers must have been dropped or have ended.
+    pub async fn finish(self, expectation: &Expectation) -> Vec<Summary> {
+        let mut summaries = Vec::new();
+        for resource in self.records.keys().cloned().collect::<Vec<_>>() {
+            summaries.push(self.judge(&resource, expectation).await);
+        }
+        summaries
+    }
+
+    /// Judges one resource.
+    pub async fn judge(&self, resource: &str, expectation: &Expectation) -> Summary {
+        let record = self.record(resource);
+        let fence = self.fence(resource).await;
+        let (truth, requests) = match self.stage.simulated() {
+            Some(cluster) => (cluster.truth(resource), self.requests(resource)),
+            None => {
+                let watcher = record.truth.borrow_mut().take().expect("judged once");
+                let truth: Truth = watcher.stop_at(fence).await.expect("an unbroken truth");
+                (truth, Vec::new())
+            }
+        };
+        let run = record.recorder.run(truth, requests);
+        match validate_all(&run, expectation) {
+            Ok(summary) => summary,
+            Err(report) => panic!("{resource}: {report}"),
+        }
+    }
+
+    /// What the daemon and others have asked of a simulated cluster about a resource.
+    pub fn requests(&self, resource: &str) -> Vec<UpstreamRequest> {
+        let cluster = self.stage.simulated().expect("only a simulated cluster keeps a record");
+        cluster.requests().into_iter().filter(|request| request.resource == resource).collect()
+    }
+
+    /// When the scenario began.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+}
