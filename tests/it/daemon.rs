@@ -58,10 +58,18 @@ impl Daemon {
         });
         let waited = tokio::task::spawn_blocking(move || serving.recv_timeout(START_LIMIT));
         match waited.await.expect("waiting does not panic") {
-            Ok((address, admin)) => Self { child, address, admin, log },
+            Ok((address, admin)) => Self {
+                child,
+                address,
+                admin,
+                log,
+            },
             Err(_) => {
                 let _ = child.kill();
-                panic!("the daemon does not serve; its log:\n{}", log.lock().join("\n"));
+                panic!(
+                    "the daemon does not serve; its log:\n{}",
+                    log.lock().join("\n")
+                );
             }
         }
     }
@@ -85,9 +93,14 @@ impl Daemon {
     /// A page of the admin port.
     pub async fn page(&self, path: &str) -> (u16, String) {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut socket = tokio::net::TcpStream::connect(self.admin).await.expect("admin port");
+        let mut socket = tokio::net::TcpStream::connect(self.admin)
+            .await
+            .expect("admin port");
         let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes()).await.expect("writable");
+        socket
+            .write_all(request.as_bytes())
+            .await
+            .expect("writable");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.expect("readable");
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -111,13 +124,20 @@ impl Daemon {
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "kill -TERM {pid}"
+        );
     }
 
     /// Waits for its end; gives its exit code.
     pub async fn ended(mut self) -> Option<i32> {
         let waited = tokio::task::spawn_blocking(move || self.child.wait());
-        waited.await.expect("waiting does not panic").expect("a child").code()
+        waited
+            .await
+            .expect("waiting does not panic")
+            .expect("a child")
+            .code()
     }
 
     /// Kills it without warning.

@@ -33,7 +33,9 @@ impl Kube {
             .await
             .expect("a usable kubeconfig");
         config.default_retry = false;
-        Self { client: Client::try_from(config).expect("a client") }
+        Self {
+            client: Client::try_from(config).expect("a client"),
+        }
     }
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Value, kube::Error> {
@@ -42,7 +44,9 @@ impl Kube {
 
     /// Creates an object.
     pub async fn create(&self, resource: &str, namespace: &str, object: Value) -> Value {
-        self.try_create(resource, namespace, object).await.expect("created")
+        self.try_create(resource, namespace, object)
+            .await
+            .expect("created")
     }
 
     /// Creates an object, or says why not.
@@ -61,7 +65,11 @@ impl Kube {
 
     /// Applies a merge patch.
     pub async fn patch(&self, resource: &str, namespace: &str, name: &str, patch: Value) -> Value {
-        self.patch_at(&format!("{}/{name}", collection(resource, namespace)), patch).await
+        self.patch_at(
+            &format!("{}/{name}", collection(resource, namespace)),
+            patch,
+        )
+        .await
     }
 
     /// Applies a merge patch to the status.
@@ -72,7 +80,11 @@ impl Kube {
         name: &str,
         patch: Value,
     ) -> Value {
-        self.patch_at(&format!("{}/{name}/status", collection(resource, namespace)), patch).await
+        self.patch_at(
+            &format!("{}/{name}/status", collection(resource, namespace)),
+            patch,
+        )
+        .await
     }
 
     async fn patch_at(&self, path: &str, patch: Value) -> Value {
@@ -106,6 +118,52 @@ impl Kube {
     pub async fn get(&self, path: &str) -> Value {
         let request = Request::get(path).body(Vec::new()).expect("a request");
         self.send(request).await.expect("readable")
+    }
+
+    /// Makes a real cluster serve `widgets.example.com/v1`, which a simulated one has built in:
+    /// a namespaced custom resource of any content, with `spec.color` and `spec.size` selectable.
+    pub async fn ensure_widgets(&self) {
+        let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let text = json!({"type": "string"});
+        let schema = json!({
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": true,
+            "properties": {
+                "spec": {
+                    "type": "object",
+                    "x-kubernetes-preserve-unknown-fields": true,
+                    "properties": {"color": text, "size": text},
+                },
+                "status": anything,
+            },
+        });
+        let fields = json!([{"jsonPath": ".spec.color"}, {"jsonPath": ".spec.size"}]);
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {
+                "group": "example.com", "scope": "Namespaced",
+                "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"]},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": schema},
+                    "selectableFields": fields,
+                }],
+            },
+        });
+        let resource = "customresourcedefinitions.apiextensions.k8s.io";
+        let created = self.try_create(resource, "", definition).await;
+        let exists =
+            |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 409);
+        assert!(created.as_ref().err().is_none_or(exists), "{created:?}");
+        let path = collection("widgets.example.com", "");
+        loop {
+            let request = Request::get(&path).body(Vec::new()).expect("a request");
+            if self.send(request).await.is_ok() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Makes a namespace with a name of its own.
@@ -144,5 +202,6 @@ pub fn pod(name: &str, labels: Value) -> Value {
 /// The resourceVersion of an object.
 pub fn version(object: &Value) -> u64 {
     let text = object["metadata"]["resourceVersion"].as_str();
-    text.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no version in {object}"))
+    text.and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no version in {object}"))
 }

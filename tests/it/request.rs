@@ -68,7 +68,10 @@ impl Ask {
 
     pub fn at_least(self, version: u64) -> Self {
         let min_resource_version = version.to_string();
-        self.start(Start::Snapshot(v1::SnapshotStart { min_resource_version, allow_stale: false }))
+        self.start(Start::Snapshot(v1::SnapshotStart {
+            min_resource_version,
+            allow_stale: false,
+        }))
     }
 
     pub fn start(mut self, start: Start) -> Self {
@@ -103,7 +106,10 @@ impl Ask {
     /// What validators need to know of it.
     pub fn trace(&self) -> (trace::Filter, trace::Start, Duration) {
         let filter = self.message.filter.clone().unwrap_or_default();
-        let event_types = filter.event_types().map(|kind| text(kind.as_str_name())).collect();
+        let event_types = filter
+            .event_types()
+            .map(|kind| text(kind.as_str_name()))
+            .collect();
         let start = match self.message.start.clone() {
             None | Some(Start::Snapshot(_)) => trace::Start::Snapshot,
             Some(Start::Now(_)) => trace::Start::Now,
@@ -113,7 +119,10 @@ impl Ask {
             }
             Some(Start::ResumeToken(token)) => trace::Start::Token(token),
         };
-        let interval = self.message.bookmark_interval.and_then(|i| Duration::try_from(i).ok());
+        let interval = self
+            .message
+            .bookmark_interval
+            .and_then(|i| Duration::try_from(i).ok());
         let filter = trace::Filter {
             namespaces: filter.namespaces,
             names: filter.names,

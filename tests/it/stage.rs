@@ -61,11 +61,18 @@ impl Simulated {
     /// Starts a cluster of its own.
     pub async fn start() -> Self {
         let cluster = Cluster::new(simulation::Options::default());
-        let server = Server::start(cluster.clone(), "127.0.0.1:0").await.expect("a free port");
+        let server = Server::start(cluster.clone(), "127.0.0.1:0")
+            .await
+            .expect("a free port");
         let directory = tempfile::tempdir().expect("a directory");
         let kubeconfig = directory.path().join("kubeconfig");
         std::fs::write(&kubeconfig, simulation::kubeconfig(server.addr())).expect("writable");
-        Self { cluster, server: Some(server), kubeconfig, _directory: directory }
+        Self {
+            cluster,
+            server: Some(server),
+            kubeconfig,
+            _directory: directory,
+        }
     }
 }
 

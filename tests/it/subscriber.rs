@@ -95,7 +95,9 @@ impl Subscriber {
     /// The next frame; the stream must not end.
     pub async fn frame(&mut self) -> Frame {
         let name = self.name.clone();
-        self.next().await.unwrap_or_else(|status| panic!("{name}: the stream ended: {status}"))
+        self.next()
+            .await
+            .unwrap_or_else(|status| panic!("{name}: the stream ended: {status}"))
     }
 
     /// The next event; passes over bookmarks and news of upstream.
@@ -112,8 +114,17 @@ impl Subscriber {
     /// The next event, which must be this one.
     pub async fn expect(&mut self, kind: v1::EventType, name: &str, version: u64) -> v1::Event {
         let event = self.event().await;
-        let got = (event.r#type(), event.name.as_str(), event.resource_version.as_str());
-        assert_eq!(got, (kind, name, version.to_string().as_str()), "{}", self.name);
+        let got = (
+            event.r#type(),
+            event.name.as_str(),
+            event.resource_version.as_str(),
+        );
+        assert_eq!(
+            got,
+            (kind, name, version.to_string().as_str()),
+            "{}",
+            self.name
+        );
         event
     }
 
@@ -185,18 +196,25 @@ impl Subscriber {
 
     /// The newest token that was handed out.
     pub fn token(&self) -> String {
-        self.token.clone().unwrap_or_else(|| panic!("{}: no token yet", self.name))
+        self.token
+            .clone()
+            .unwrap_or_else(|| panic!("{}: no token yet", self.name))
     }
 }
 
 /// A resourceVersion as the number that it is on both kinds of clusters.
 pub fn number(version: &str) -> u64 {
-    version.parse().unwrap_or_else(|_| panic!("{version:?} is no number"))
+    version
+        .parse()
+        .unwrap_or_else(|_| panic!("{version:?} is no number"))
 }
 
 /// `ErrorInfo.reason` of a status.
 pub fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map_or_else(String::new, |info| info.reason.clone())
+    status
+        .get_error_details()
+        .error_info()
+        .map_or_else(String::new, |info| info.reason.clone())
 }
 
 fn end(status: &Status) -> trace::End {
@@ -266,10 +284,9 @@ fn traced(frame: &Frame) -> trace::Frame {
             reason: value(reset.reason().as_str_name(), "RESET_REASON_"),
             epoch: reset.epoch.clone(),
         },
-        Frame::UpstreamState(state) => trace::Frame::UpstreamState(value(
-            state.health().as_str_name(),
-            "UPSTREAM_HEALTH_",
-        )),
+        Frame::UpstreamState(state) => {
+            trace::Frame::UpstreamState(value(state.health().as_str_name(), "UPSTREAM_HEALTH_"))
+        }
         Frame::Draining(_) => trace::Frame::Draining,
     }
 }

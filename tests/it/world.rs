@@ -2,7 +2,9 @@
 //!
 //! [`World::finish`] compares everything that was received with what really happened.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
+
+use parking_lot::Mutex;
 
 use informerd_support::{
     recorder::Recorder,
@@ -37,7 +39,7 @@ pub struct World {
 struct Record {
     recorder: Recorder,
     /// Of a real cluster; a simulated one keeps its own.
-    truth: RefCell<Option<TruthWatcher>>,
+    truth: Mutex<Option<TruthWatcher>>,
 }
 
 impl World {
@@ -53,6 +55,9 @@ impl World {
         let kubeconfig = stage.kubeconfig();
         let kube = Kube::connect(&kubeconfig).await;
         let namespace = kube.namespace(name).await;
+        if resources.contains(&"widgets.example.com") && stage.simulated().is_none() {
+            kube.ensure_widgets().await;
+        }
         let mut records = BTreeMap::new();
         for resource in resources {
             let truth = match &stage {
@@ -64,13 +69,23 @@ impl World {
                     Some(watcher.expect("the truth can be watched"))
                 }
             };
-            let record =
-                Record { recorder: Recorder::since(begun), truth: RefCell::new(truth) };
+            let record = Record {
+                recorder: Recorder::since(begun),
+                truth: Mutex::new(truth),
+            };
             records.insert((*resource).to_owned(), record);
         }
         let daemon = Daemon::start(&kubeconfig, arguments).await;
         let channel = daemon.connect().await;
-        Self { stage, kube, daemon, namespace, channel, records, begun }
+        Self {
+            stage,
+            kube,
+            daemon,
+            namespace,
+            channel,
+            records,
+            begun,
+        }
     }
 
     /// The shared connection.
@@ -120,25 +135,42 @@ impl World {
     }
 
     fn record(&self, resource: &str) -> &Record {
-        self.records.get(resource).unwrap_or_else(|| panic!("{resource} is not recorded"))
+        self.records
+            .get(resource)
+            .unwrap_or_else(|| panic!("{resource} is not recorded"))
     }
 
     /// Creates a config map in the scenario's namespace; gives its version.
     pub async fn create_map(&self, name: &str, labels: Value) -> u64 {
         let object = kube::config_map(name, labels, json!({"step": "0"}));
-        kube::version(&self.kube.create("configmaps", &self.namespace, object).await)
+        kube::version(
+            &self
+                .kube
+                .create("configmaps", &self.namespace, object)
+                .await,
+        )
     }
 
     /// Changes a config map's data; gives its version.
     pub async fn touch_map(&self, name: &str, step: &str) -> u64 {
         let patch = json!({"data": {"step": step}});
-        kube::version(&self.kube.patch("configmaps", &self.namespace, name, patch).await)
+        kube::version(
+            &self
+                .kube
+                .patch("configmaps", &self.namespace, name, patch)
+                .await,
+        )
     }
 
     /// Changes a config map's labels; gives its version.
     pub async fn label_map(&self, name: &str, labels: Value) -> u64 {
         let patch = json!({"metadata": {"labels": labels}});
-        kube::version(&self.kube.patch("configmaps", &self.namespace, name, patch).await)
+        kube::version(
+            &self
+                .kube
+                .patch("configmaps", &self.namespace, name, patch)
+                .await,
+        )
     }
 
     /// Deletes a config map; gives the version of the deletion as a subscriber will see it, which
@@ -159,7 +191,11 @@ impl World {
             other => panic!("no fence is known for {other}"),
         };
         object["metadata"]["name"] = name.into();
-        let namespace = if resource == "namespaces" { "" } else { self.namespace.as_str() };
+        let namespace = if resource == "namespaces" {
+            ""
+        } else {
+            self.namespace.as_str()
+        };
         kube::version(&self.kube.create(resource, namespace, object).await)
     }
 
@@ -179,7 +215,7 @@ impl World {
         let (truth, requests) = match self.stage.simulated() {
             Some(cluster) => (cluster.truth(resource), self.requests(resource)),
             None => {
-                let watcher = record.truth.borrow_mut().take().expect("judged once");
+                let watcher = record.truth.lock().take().expect("judged once");
                 let truth: Truth = watcher.stop_at(fence).await.expect("an unbroken truth");
                 (truth, Vec::new())
             }
@@ -193,12 +229,27 @@ impl World {
 
     /// What the daemon and others have asked of a simulated cluster about a resource.
     pub fn requests(&self, resource: &str) -> Vec<UpstreamRequest> {
-        let cluster = self.stage.simulated().expect("only a simulated cluster keeps a record");
-        cluster.requests().into_iter().filter(|request| request.resource == resource).collect()
+        let cluster = self
+            .stage
+            .simulated()
+            .expect("only a simulated cluster keeps a record");
+        cluster
+            .requests()
+            .into_iter()
+            .filter(|request| request.resource == resource)
+            .collect()
     }
 
     /// When the scenario began.
     pub fn begun(&self) -> Instant {
         self.begun
+    }
+}
+
+/// A scenario without faults that shows at least so many events.
+pub fn quick(min_events: u64) -> Expectation {
+    Expectation {
+        min_events,
+        ..Expectation::default()
     }
 }

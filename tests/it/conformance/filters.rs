@@ -56,7 +56,9 @@ async fn k1_multiple_watchers(kind: Kind) {
 /// e2e "should observe an object deletion if it stops meeting the requirements of the selector".
 async fn k4_label_changed_and_restored(kind: Kind) {
     let world = World::new(kind, "k4", &["configmaps"], &[]).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace).labels("watch=X");
+    let ask = Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .labels("watch=X");
     let mut x = world.synced("x", &ask, 0).await;
     let created = world.create_map("cm", json!({"watch": "X"})).await;
     x.expect(Added, "cm", created).await;

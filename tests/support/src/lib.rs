@@ -4,5 +4,10 @@
 //! shares code with the accused errs in its favour.
 
 pub mod control_plane;
+pub mod evaluate;
+pub mod mutate;
+pub mod recorder;
 pub mod simulation;
 pub mod trace;
+pub mod truth;
+pub mod validate;
