@@ -148,6 +148,10 @@ impl Subscription {
                     epoch,
                 };
                 self.started(outcome);
+                if outcome == Outcome::FromNow {
+                    // Without a position a client that is cut off now would have to start over.
+                    self.bookmark();
+                }
             }
             Plan::Difference {
                 changes,

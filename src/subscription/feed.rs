@@ -213,12 +213,14 @@ impl Feed {
 
     // ----- the writer's side -----
 
-    /// Takes over a complete state; `rewound` if it does not continue what was held before.
+    /// Takes over a complete state; `rewound` if it does not continue what was held before. Neither
+    /// does the state of a resource that was not served in between: it may have been made anew.
     pub fn replace(&self, objects: Vec<Arc<Object>>, version: ResourceVersion, rewound: bool) {
         let wake = {
             let mut state = self.state.lock();
             let state = &mut *state;
             let first = !state.cache.is_synced();
+            let rewound = rewound || state.upstream.gone;
             if first || rewound {
                 let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
                 state.cache.restart(objects, version);

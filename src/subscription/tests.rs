@@ -199,6 +199,26 @@ fn two_subscribers_of_one_query_receive_the_same_allocation() {
 }
 
 #[test]
+fn whoever_starts_from_now_is_told_where_that_is() {
+    let feed = feed();
+    let Plan::After { seq, version, epoch, .. } = after(&feed, 1000) else { unreachable!() };
+    let plan = Plan::After { seq, version, epoch, outcome: Outcome::FromNow };
+    let mut told = Told::new(&feed, "", begin(plan));
+    assert_eq!(told.all(), ["started FromNow 0", "bookmark 1000"]);
+    set(&feed, "ns/p", 1001);
+    assert_eq!(told.all(), ["p@1001AD"]);
+}
+
+#[test]
+fn a_resource_that_was_not_served_in_between_begins_a_new_epoch() {
+    let feed = feed();
+    feed.set_health(UpstreamHealth::Degraded, true);
+    feed.replace(vec![], rv(1010), false);
+    feed.set_health(UpstreamHealth::Healthy, false);
+    assert_eq!(feed.epoch(), 1);
+}
+
+#[test]
 fn bookmarks_come_in_time_and_advance_over_what_is_filtered_out() {
     let feed = feed();
     let mut told = Told::new(&feed, "app=db", begin(Plan::Snapshot(None)));
