@@ -3,4 +3,9 @@
 //! Nothing here may depend on the daemon's own decoding, filtering or storage: a judge that
 //! shares code with the accused errs in its favour.
 
+pub mod evaluate;
+pub mod mutate;
+pub mod recorder;
 pub mod trace;
+pub mod truth;
+pub mod validate;

@@ -156,6 +156,13 @@ pub struct StreamTrace {
     pub frames: Vec<(Duration, Frame)>,
     /// How the stream ended; `None` if the client left it.
     pub end: Option<End>,
+    /// The planned length asked for; only such a stream may end with OK.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// When the stream ended or its recording stopped, since the start of the run; `None` if
+    /// unknown. Silence after the last frame is measured up to here.
+    #[serde(default)]
+    pub ended: Option<Duration>,
 }
 
 /// The status that a server gave.
@@ -178,4 +185,21 @@ pub struct Run {
     pub requests: Vec<UpstreamRequest>,
     /// What was received.
     pub streams: Vec<StreamTrace>,
+    /// Where the upstream is known to have broken the daemon's history.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// The histories that a rewind ended, oldest first; `truth` is the one in force at the end.
+    #[serde(default)]
+    pub rewound: Vec<Truth>,
+}
+
+/// A range in which the daemon may have had to compare two states instead of following the
+/// history (upstream answered 410). A stream whose filter sees no difference between the two
+/// states shows no trace of it, and what came and went inside is rightly absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The daemon's position before the break was at or after this version.
+    pub from: u64,
+    /// Its position after the break was at or before this version.
+    pub to: u64,
 }

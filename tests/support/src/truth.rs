@@ -1,0 +1,310 @@
+//! The truth from a real apiserver: a list and a watch of its own, read as plain JSON, beside and
+//! independent of the daemon's.
+
+use std::collections::HashMap;
+
+use futures::{AsyncBufReadExt, TryStreamExt};
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::evaluate::object_key;
+use crate::trace::{Commit, Truth};
+
+/// Why the truth could not be recorded. The run is then worthless: there is nothing to judge by.
+#[derive(Debug, thiserror::Error)]
+pub enum TruthError {
+    /// A request failed.
+    #[error("the list or watch for the truth failed: {0}")]
+    Request(#[from] kube::Error),
+    /// The watch broke off.
+    #[error("the watch for the truth broke off after version {after}: {why}")]
+    Broken {
+        /// The last version seen.
+        after: u64,
+        /// What ended it.
+        why: String,
+    },
+    /// An answer was not what the Kubernetes API promises.
+    #[error("the apiserver's answer lacks {0}; check the path of the resource")]
+    Malformed(&'static str),
+    /// The recording task panicked or was cancelled.
+    #[error("the recording of the truth died: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Records the history of one resource of a real apiserver.
+#[derive(Debug)]
+pub struct TruthWatcher {
+    until: watch::Sender<Option<u64>>,
+    task: JoinHandle<Result<Truth, TruthError>>,
+}
+
+impl TruthWatcher {
+    /// Lists `path` (for example `/api/v1/namespaces/x/configmaps`) and watches it from there.
+    /// Objects that exist already become creations at their own resourceVersion; writes after
+    /// the return are recorded one by one. `resource` names it in messages.
+    ///
+    /// # Errors
+    /// If the list or the opening of the watch fails.
+    pub async fn start(client: Client, path: &str, resource: &str) -> Result<Self, TruthError> {
+        let mut recording = list(&client, path, resource).await?;
+        let uri = format!(
+            "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds=86400&resourceVersion={}",
+            recording.seen
+        );
+        let lines = client.request_stream(request(&uri)).await?.lines();
+        let (until, target) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            follow(&mut recording, lines, target).await?;
+            Ok(recording.truth)
+        });
+        Ok(Self { until, task })
+    }
+
+    /// Ends the recording once everything up to `version` was seen, and returns the history.
+    /// Write something last and give its version: without it nothing may ever arrive.
+    ///
+    /// # Errors
+    /// If the watch broke at any time before.
+    pub async fn stop_at(self, version: u64) -> Result<Truth, TruthError> {
+        self.until.send_replace(Some(version));
+        self.task.await?
+    }
+}
+
+fn request(uri: &str) -> http::Request<Vec<u8>> {
+    http::Request::get(uri)
+        .header(http::header::ACCEPT, "application/json")
+        .header(http::header::ACCEPT_ENCODING, "identity")
+        .body(Vec::new())
+        .expect("the path of a resource is a valid uri")
+}
+
+struct Recording {
+    truth: Truth,
+    objects: HashMap<String, Value>,
+    /// The version up to which everything is known.
+    seen: u64,
+}
+
+async fn list(client: &Client, path: &str, resource: &str) -> Result<Recording, TruthError> {
+    let text = client.request_text(request(path)).await?;
+    let mut list: Value =
+        serde_json::from_str(&text).map_err(|_| TruthError::Malformed("a JSON body"))?;
+    let seen = version_of(&list)?;
+    let api_version = list["apiVersion"].clone();
+    let kind = list["kind"]
+        .as_str()
+        .and_then(|kind| kind.strip_suffix("List"));
+    let kind = Value::from(kind.ok_or(TruthError::Malformed("a kind that ends in List"))?);
+    let truth = Truth {
+        resource: resource.to_owned(),
+        commits: Vec::new(),
+    };
+    let mut recording = Recording {
+        truth,
+        objects: HashMap::new(),
+        seen,
+    };
+    // The items of an empty list may be null.
+    let items = list["items"]
+        .as_array_mut()
+        .map(std::mem::take)
+        .unwrap_or_default();
+    for mut item in items {
+        // Items of a list lack what is the same for all of them.
+        for (field, value) in [("apiVersion", &api_version), ("kind", &kind)] {
+            let fields = item
+                .as_object_mut()
+                .ok_or(TruthError::Malformed("objects as items"))?;
+            fields.entry(field).or_insert_with(|| value.clone());
+        }
+        recording.record(item, false)?;
+    }
+    recording.truth.commits.sort_by_key(|commit| commit.version);
+    recording.seen = seen;
+    Ok(recording)
+}
+
+impl Recording {
+    /// Records a write; `object` is the state after it, or the last one before a deletion.
+    fn record(&mut self, object: Value, deleted: bool) -> Result<(), TruthError> {
+        let version = version_of(&object)?;
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
+        let (namespace, name, uid) = (text("namespace"), text("name"), text("uid"));
+        if name.is_empty() {
+            return Err(TruthError::Malformed("metadata.name"));
+        }
+        let key = object_key(&namespace, &name);
+        let previous = self.objects.remove(&key);
+        let current = if deleted { None } else { Some(object) };
+        if let Some(value) = &current {
+            self.objects.insert(key, value.clone());
+        }
+        self.truth.commits.push(Commit {
+            version,
+            namespace,
+            name,
+            uid,
+            previous,
+            current,
+        });
+        self.seen = self.seen.max(version);
+        Ok(())
+    }
+
+    /// Takes one line of the watch.
+    fn line(&mut self, line: &str) -> Result<(), TruthError> {
+        let mut event: Value =
+            serde_json::from_str(line).map_err(|error| self.broken(&error.to_string()))?;
+        let object = event["object"].take();
+        match event["type"].as_str() {
+            Some("ADDED" | "MODIFIED") => self.record(object, false),
+            Some("DELETED") => self.record(object, true),
+            Some("BOOKMARK") => {
+                self.seen = self.seen.max(version_of(&object)?);
+                Ok(())
+            }
+            _ => Err(self.broken(line)),
+        }
+    }
+
+    fn broken(&self, why: &str) -> TruthError {
+        TruthError::Broken {
+            after: self.seen,
+            why: why.to_owned(),
+        }
+    }
+}
+
+fn version_of(object: &Value) -> Result<u64, TruthError> {
+    let version = object["metadata"]["resourceVersion"].as_str();
+    version
+        .and_then(|text| text.parse().ok())
+        .ok_or(TruthError::Malformed("a resourceVersion"))
+}
+
+async fn follow<L>(
+    recording: &mut Recording,
+    mut lines: L,
+    mut target: watch::Receiver<Option<u64>>,
+) -> Result<(), TruthError>
+where
+    L: futures::Stream<Item = std::io::Result<String>> + Unpin,
+{
+    loop {
+        if target
+            .borrow_and_update()
+            .is_some_and(|version| recording.seen >= version)
+        {
+            return Ok(());
+        }
+        tokio::select! {
+            line = lines.try_next() => match line {
+                Ok(Some(line)) => recording.line(&line)?,
+                Ok(None) => return Err(recording.broken("the apiserver closed it")),
+                Err(error) => return Err(recording.broken(&error.to_string())),
+            },
+            changed = target.changed() => {
+                if changed.is_err() {
+                    return Err(recording.broken("its owner dropped it"));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIST: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},
+        "items":[{"metadata":{"namespace":"n","name":"b","uid":"2","resourceVersion":"6"}},
+                 {"metadata":{"namespace":"n","name":"a","uid":"1","resourceVersion":"4"}}]}"#;
+
+    /// Answers the list with `LIST` and the watch with `lines`, then closes if `close`.
+    async fn client(lines: &'static str, close: bool) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(socket.read_u8().await.expect("a request"));
+                }
+                let watch = String::from_utf8_lossy(&head).contains("watch=1");
+                let body = if watch { lines } else { LIST };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n{body}"
+                );
+                socket
+                    .write_all(answer.as_bytes())
+                    .await
+                    .expect("the client reads");
+                if watch && !close {
+                    held.push(socket);
+                }
+            }
+        });
+        let uri = format!("http://{address}").parse().expect("a uri");
+        Client::try_from(kube::Config::new(uri)).expect("a client")
+    }
+
+    #[tokio::test]
+    async fn the_history_begins_with_the_list_and_knows_what_was_before() {
+        let lines = concat!(
+            r#"{"type":"MODIFIED","object":{"metadata":{"namespace":"n","name":"a","uid":"1","resourceVersion":"9"}}}"#,
+            "\n",
+            r#"{"type":"DELETED","object":{"metadata":{"namespace":"n","name":"b","uid":"2","resourceVersion":"11"}}}"#,
+            "\n",
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"15"}}}"#,
+            "\n"
+        );
+        let client = client(lines, false).await;
+        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
+            .await
+            .expect("it starts");
+        let commits = watcher.stop_at(15).await.expect("it holds").commits;
+        let versions: Vec<_> = commits.iter().map(|commit| commit.version).collect();
+        assert_eq!(versions, [4, 6, 9, 11]);
+        assert_eq!(commits[0].current.as_ref().expect("a state")["kind"], "Pod");
+        assert_eq!(commits[2].previous, commits[0].current);
+        assert_eq!(
+            (&commits[3].previous, &commits[3].current),
+            (&commits[1].current, &None)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_broken_watch_is_an_error() {
+        let client = client("", true).await;
+        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
+            .await
+            .expect("it starts");
+        let error = watcher
+            .stop_at(9)
+            .await
+            .expect_err("nothing may be missing unseen");
+        assert!(
+            matches!(error, TruthError::Broken { after: 7, .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_event_is_an_error() {
+        let line = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410}}\n";
+        let client = client(line, false).await;
+        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
+            .await
+            .expect("it starts");
+        let error = watcher.stop_at(9).await.expect_err("an error is no event");
+        assert!(error.to_string().contains("410"), "{error}");
+    }
+}
