@@ -227,7 +227,10 @@ impl Page {
         position: &Position,
     ) -> ListObjectsResponse {
         let query = Query::new(membership.clone(), EventTypes::ALL, false);
-        let after = self.from.as_ref().map_or(Bound::Unbounded, |(_, key)| Bound::Excluded(key));
+        let after = self
+            .from
+            .as_ref()
+            .map_or(Bound::Unbounded, |(_, key)| Bound::Excluded(key));
         let mut matching = objects
             .range::<_, Key>((after, Bound::Unbounded))
             .map(|(_, object)| object)
