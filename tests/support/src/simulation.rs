@@ -24,6 +24,7 @@ mod control;
 mod discovery;
 mod faults;
 mod journal;
+mod life;
 mod list;
 mod metadata;
 mod object;
@@ -42,6 +43,7 @@ mod writes;
 
 pub use cluster::{Cluster, Options};
 pub use faults::{Action, Disruption, Fault, FaultReport, Verb};
+pub use life::{Happening, Life};
 pub use patch::PatchKind;
 pub use refusal::Refusal;
 pub use resources::{ResourceSpec, built_in};
