@@ -26,7 +26,7 @@ pub enum Verb {
     WatchList,
     /// Watches that begin after a resourceVersion.
     WatchFrom,
-    /// Everything that changes objects.
+    /// Everything that changes objects, and reviews.
     Write,
     /// Discovery, `/version` and the probes.
     Other,

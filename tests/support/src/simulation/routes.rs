@@ -14,9 +14,10 @@ use super::output::{Link, Output, Torn};
 use super::query::{Query, WatchQuery, WatchStart};
 use super::refusal::Refusal;
 use super::resources::ResourceSpec;
+use super::reviews;
 use super::store::not_served;
 use super::subresources;
-use super::verbs::objects;
+use super::verbs::{body, objects};
 use super::watch::Watch;
 
 /// One request, read to its end.
@@ -125,7 +126,7 @@ impl Target {
 }
 
 /// The verb as discovery and RBAC name it.
-pub(super) fn verb(request: &Request, target: &Target) -> &'static str {
+fn verb(request: &Request, target: &Target) -> &'static str {
     match (request.method.as_str(), target.name.is_empty()) {
         ("GET" | "HEAD", _) if request.query.flag("watch") => "watch",
         ("GET" | "HEAD", true) => "list",
@@ -136,6 +137,15 @@ pub(super) fn verb(request: &Request, target: &Target) -> &'static str {
         ("DELETE", true) => "deletecollection",
         ("DELETE", false) => "delete",
         _ => "",
+    }
+}
+
+/// The resource and the verb of a request; both are empty where there are none.
+pub(super) fn names(target: Option<&Target>, request: &Request) -> (String, &'static str) {
+    match (target, reviews::resource(&request.path)) {
+        (Some(target), _) => (target.spec.id(), verb(request, target)),
+        (None, Some(review)) => (review.to_owned(), "create"),
+        (None, None) => (String::new(), ""),
     }
 }
 
@@ -244,6 +254,13 @@ fn other(cluster: &Cluster, request: &Request) -> Answer {
     match request.path.trim_end_matches('/') {
         "/healthz" | "/livez" | "/readyz" => return Answer::whole(200, "text/plain", "ok"),
         _ => {}
+    }
+    if let Some(resource) = reviews::resource(&request.path) {
+        let answered = body(request).map(|review| reviews::answer(cluster, resource, review));
+        return match answered {
+            Ok(review) => Answer::json(201, &review),
+            Err(refusal) => Answer::refused(&refusal),
+        };
     }
     match discovery::document(cluster, &request.path, &request.accept) {
         Some((content_type, value)) => Answer::whole(200, &content_type, value.to_string()),

@@ -1,14 +1,18 @@
 //! The verbs that read or change objects, once the resource is known.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::list::list;
+use super::object::Object;
 use super::patch::PatchKind;
 use super::protobuf;
 use super::query::ListQuery;
 use super::refusal::Refusal;
 use super::routes::{Answer, Request, Target};
+use super::store::State;
 use super::subresources;
 use super::writes::{Author, Preconditions};
 
@@ -51,18 +55,33 @@ pub(super) async fn objects(
                 let text = "the name of the object does not match the name on the URL";
                 return Err(Refusal::bad_request(text));
             }
-            let updated = cluster.write(|state| state.update(&resource, namespace, body, author));
+            let updated = write(cluster, request, |state| {
+                state.update(&resource, namespace, body, author)
+            });
             updated.map(|object| Answer::json(200, &object))
         }
         "patch" => {
             let kind = PatchKind::of(&request.content_type).ok_or_else(unsupported)?;
             let change = body(request)?;
-            let patched = cluster
-                .write(|state| state.patch(&resource, namespace, name, (kind, &change), author));
+            let patched = write(cluster, request, |state| {
+                state.patch(&resource, namespace, name, (kind, &change), author)
+            });
             patched.map(|object| Answer::json(200, &object))
         }
         "delete" => delete(cluster, target, request),
         _ => delete_all(cluster, target, request),
+    }
+}
+
+/// A write, or only its trial where the request is a dry run.
+fn write(
+    cluster: &Cluster,
+    request: &Request,
+    act: impl FnOnce(&mut State) -> Result<Arc<Object>, Refusal>,
+) -> Result<Value, Refusal> {
+    match request.query.get("dryRun") {
+        "" => cluster.write(act),
+        _ => cluster.try_out(act),
     }
 }
 
@@ -74,7 +93,7 @@ fn create(
 ) -> Result<Answer, Refusal> {
     let body = body(request)?;
     let namespace = &target.namespace;
-    let created = cluster.write(|state| {
+    let created = write(cluster, request, |state| {
         if target.spec.namespaced && state.get("namespaces", "", namespace).is_err() {
             return Err(Refusal::not_found("namespaces", namespace));
         }
@@ -100,8 +119,9 @@ fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answe
         resource_version: text("resourceVersion"),
     };
     let (resource, name) = (target.spec.id(), &target.name);
-    let object =
-        cluster.write(|state| state.delete(&resource, &target.namespace, name, &expected))?;
+    let object = write(cluster, request, |state| {
+        state.delete(&resource, &target.namespace, name, &expected)
+    })?;
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Ok(Answer::json(200, &object));
     }

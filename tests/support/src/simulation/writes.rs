@@ -71,6 +71,8 @@ impl State {
         if self.table(resource)?.objects.contains_key(&key) {
             return Err(Refusal::already_exists(resource, &name));
         }
+        // Typed clients send null for a time that they don't set.
+        metadata.retain(|_, value| !value.is_null());
         if !metadata.contains_key("uid") {
             metadata.insert("uid".to_owned(), json!(self.uid()));
         }

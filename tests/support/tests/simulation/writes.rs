@@ -219,3 +219,63 @@ async fn scale_and_binding_write_the_object_behind_them() {
     assert_eq!(pod["spec"]["nodeName"], "n");
     assert_eq!(fixture.request("POST", path, JSON, &binding).await.0, 409);
 }
+
+#[tokio::test]
+async fn a_dry_run_answers_and_writes_nothing() {
+    let fixture = Fixture::new().await;
+    let before = fixture.cluster.revision();
+    let body = json!({ "metadata": { "name": "a", "creationTimestamp": null } }).to_string();
+    let (status, created) = fixture
+        .request("POST", &format!("{MAPS}?dryRun=All"), JSON, &body)
+        .await;
+    assert_eq!(status, 201);
+    assert!(
+        created["metadata"]["creationTimestamp"].is_string(),
+        "null counts as absent"
+    );
+    assert_eq!(fixture.cluster.revision(), before);
+    assert_eq!(fixture.get(&format!("{MAPS}/a")).await.0, 404);
+}
+
+#[tokio::test]
+async fn reviews_tell_who_may_what() {
+    use informerd_support::simulation::{Caller, Rule};
+    let fixture = Fixture::new().await;
+    let ann = Caller {
+        user: "ann".to_owned(),
+        groups: vec!["dev".to_owned()],
+        ..Caller::default()
+    };
+    fixture.cluster.set_token("t", Some(ann));
+    fixture
+        .cluster
+        .set_rules(vec![Rule::read("dev", "deployments.apps", "shop")]);
+    let tokens = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let ask = |token| json!({ "spec": { "token": token, "audiences": ["informerd"] } }).to_string();
+    let (_, review) = fixture.request("POST", tokens, JSON, &ask("t")).await;
+    assert_eq!(review["status"]["user"]["username"], "ann");
+    assert_eq!(review["status"]["audiences"][0], "informerd");
+    let (_, review) = fixture.request("POST", tokens, JSON, &ask("x")).await;
+    assert_eq!(review["status"]["authenticated"], Value::Null);
+
+    let access = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    for (verb, namespace, allowed) in [
+        ("watch", "shop", true),
+        ("delete", "shop", false),
+        ("watch", "", false),
+    ] {
+        let attributes = json!({
+            "verb": verb, "group": "apps", "resource": "deployments", "namespace": namespace,
+        });
+        let spec = json!({ "user": "ann", "groups": ["dev"], "resourceAttributes": attributes });
+        let body = json!({ "spec": spec }).to_string();
+        let (status, review) = fixture.request("POST", access, JSON, &body).await;
+        assert_eq!(
+            (status, &review["status"]["allowed"]),
+            (201, &json!(allowed)),
+            "{verb} {namespace}"
+        );
+    }
+    let requests = fixture.cluster.requests();
+    assert_eq!(requests[0].resource, "tokenreviews.authentication.k8s.io");
+}
