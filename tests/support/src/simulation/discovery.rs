@@ -40,6 +40,15 @@ pub(super) fn document(cluster: &Cluster, path: &str, accept: &str) -> Option<Do
     }
 }
 
+/// Whether a path lies below a served group and version.
+pub(super) fn serves_version_of(cluster: &Cluster, path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    cluster.read(|state| {
+        let mut served = state.tables.values().filter(|table| table.served);
+        served.any(|table| path.starts_with(&format!("{}/", base(&table.spec.api_version()))))
+    })
+}
+
 fn version() -> Value {
     json!({
         "major": "1", "minor": "34", "gitVersion": "v1.34.0+simulation", "gitCommit": "",

@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn equal_seeds_live_equal_lives() {
-        let (first, again, other) = (live(7, 300), live(7, 300), live(8, 300));
+        let (first, again, other) = (live(7, 120), live(7, 120), live(8, 120));
         assert_eq!(first.1, again.1);
         assert_ne!(first.1, other.1);
         assert_eq!(first.0.truth("pods"), again.0.truth("pods"));
@@ -234,7 +234,7 @@ mod tests {
     fn each_step_is_one_write() {
         let cluster = Cluster::default();
         let mut life = Life::new(cluster.clone(), 3).expect("everything is served");
-        for step in 0..500 {
+        for step in 0..200 {
             let before = cluster.revision();
             let happened = life.step();
             assert_eq!(cluster.revision(), before + 1, "step {step}: {happened:?}");
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn everything_happens_in_the_long_run() {
-        let (cluster, happened) = live(1, 1_500);
+        let (cluster, happened) = live(1, 700);
         let kinds: BTreeSet<_> = happened.iter().map(|happening| happening.what).collect();
         let expected = [
             "configure",

@@ -264,7 +264,11 @@ fn other(cluster: &Cluster, request: &Request) -> Answer {
     }
     match discovery::document(cluster, &request.path, &request.accept) {
         Some((content_type, value)) => Answer::whole(200, &content_type, value.to_string()),
-        None => Answer::refused(&not_served()),
+        None if discovery::serves_version_of(cluster, &request.path) => {
+            Answer::refused(&not_served())
+        }
+        // Nobody at all answers for such a path, so nobody says it with a Status.
+        None => Answer::whole(404, "text/plain; charset=utf-8", "404 page not found\n"),
     }
 }
 

@@ -125,12 +125,14 @@ fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answe
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Ok(Answer::json(200, &object));
     }
+    let mut details = json!({ "name": name });
+    if !target.spec.group.is_empty() {
+        details["group"] = json!(target.spec.group);
+    }
+    details["kind"] = json!(target.spec.resource);
+    details["uid"] = object["metadata"]["uid"].clone();
     let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-        "details": {
-            "name": name, "group": target.spec.group, "kind": target.spec.resource,
-            "uid": object["metadata"]["uid"],
-        },
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
     });
     Ok(Answer::json(200, &status))
 }

@@ -328,28 +328,36 @@ impl Watch {
 }
 
 /// An object of zero values, as bookmarks carry it: compiled-in types show what their encoding
-/// doesn't omit, so a pod has `containers: null`.
-fn blank(spec: &ResourceSpec, mut metadata: Value) -> Value {
-    if !spec.custom {
-        metadata["creationTimestamp"] = Value::Null;
-    }
+/// doesn't omit, so a pod has `containers: null` (seen on 1.37).
+fn blank(spec: &ResourceSpec, metadata: Value) -> Value {
     let mut object = json!({
         "kind": spec.kind, "apiVersion": spec.api_version(), "metadata": metadata,
     });
-    match spec.kind.as_str() {
-        "Pod" => object["spec"] = json!({ "containers": null }),
-        "Deployment" => {
-            object["spec"] = json!({
-                "selector": null,
-                "template": { "metadata": { "creationTimestamp": null }, "spec": { "containers": null } },
-                "strategy": {},
-            });
+    let template = json!({ "metadata": {}, "spec": { "containers": null } });
+    let (inner, status) = match spec.id().as_str() {
+        "pods" => (json!({ "containers": null }), json!({})),
+        "namespaces" => (json!({}), json!({})),
+        "services" => (json!({}), json!({ "loadBalancer": {} })),
+        "nodes" => {
+            let endpoints = json!({ "kubeletEndpoint": { "Port": 0 } });
+            let info = json!({ "machineID": "", "kubeletVersion": "", "osImage": "" });
+            (
+                json!({}),
+                json!({ "daemonEndpoints": endpoints, "nodeInfo": info }),
+            )
         }
-        _ => {}
-    }
-    if !spec.custom && spec.has_status {
-        object["status"] = json!({});
-    }
+        "deployments.apps" => (
+            json!({ "replicas": 0, "selector": null, "template": template, "strategy": {} }),
+            json!({}),
+        ),
+        "replicasets.apps" => (
+            json!({ "replicas": 0, "selector": null, "template": template }),
+            json!({ "replicas": 0 }),
+        ),
+        _ => return object,
+    };
+    object["spec"] = inner;
+    object["status"] = status;
     object
 }
 
