@@ -61,9 +61,7 @@ fn differs(case: &Case<'_>, segment: &Segment<'_>, place: usize, view: &View) ->
     let mut found = None;
     for position in positions {
         found = difference(case, segment, position, view);
-        if found.is_none() {
-            return None;
-        }
+        found.as_ref()?;
     }
     let frames = case.stream(segment).frames.len();
     found.map(|why| case.at(segment.stream, frames.saturating_sub(1)).says(why))
