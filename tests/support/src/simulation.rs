@@ -25,6 +25,7 @@ mod discovery;
 mod faults;
 mod journal;
 mod list;
+mod metadata;
 mod object;
 mod output;
 mod patch;
@@ -35,6 +36,7 @@ mod routes;
 mod selector;
 mod server;
 mod store;
+mod verbs;
 mod watch;
 mod writes;
 

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
 use super::discovery;
 use super::faults::{Action, FaultId, Verb};
 use super::journal::Receipt;
-use super::list::list;
 use super::output::{Link, Output, Torn};
-use super::patch::PatchKind;
-use super::query::{ListQuery, Query, WatchQuery, WatchStart};
+use super::query::{Query, WatchQuery, WatchStart};
 use super::refusal::Refusal;
 use super::resources::ResourceSpec;
 use super::store::not_served;
+use super::verbs::objects;
 use super::watch::Watch;
-use super::writes::{Author, Preconditions};
 
 /// One request, read to its end.
 #[derive(Debug)]
@@ -57,7 +55,7 @@ impl Answer {
         }
     }
 
-    fn json(status: u16, value: &Value) -> Self {
+    pub(super) fn json(status: u16, value: &Value) -> Self {
         Self::whole(status, "application/json", value.to_string())
     }
 
@@ -169,47 +167,21 @@ pub(super) async fn answer(
         .map(|target| target.spec.id())
         .unwrap_or_default();
     let kinds = kinds(cluster, &request, verb);
-    let mut fault = cluster.script(|script| script.take(&resource, &kinds));
-    if let Some((id, action)) = &fault {
-        let bite = || cluster.script(|script| script.bite(*id));
-        match action {
-            Action::Respond {
-                status,
-                headers,
-                body,
-            } => {
-                bite();
-                let body = Payload::Whole(body.clone());
-                return Some(Answer {
-                    status: *status,
-                    headers: headers.clone(),
-                    body,
-                });
-            }
-            Action::Reset => {
-                bite();
-                link.reset_at_end();
-                return None;
-            }
-            Action::Freeze => {
-                bite();
-                std::future::pending::<()>().await;
-            }
-            Action::Delay(pause) => {
-                bite();
-                tokio::time::sleep(*pause).await;
-                fault = None;
-            }
-            _ => {}
-        }
-    }
+    let fault = cluster.script(|script| script.take(&resource, &kinds));
+    let mut fault = match meet(cluster, link, fault).await {
+        Met::Answer(answer) => return Some(answer),
+        Met::Drop => return None,
+        Met::Later(fault) => fault,
+    };
     let Some(target) = target else {
         return Some(other(cluster, &request));
     };
     let answered = match verb {
         _ if !target.spec.allows(verb) => Err(Refusal::method_not_allowed()),
-        "watch" => watch(cluster, link, &target, &request, fault.take())
-            .inspect(|_| receipt.watches(&resource)),
+        "watch" => {
+            let opened = watch(cluster, link, &target, &request, fault.take()).await;
+            opened.inspect(|_| receipt.watches(&resource))
+        }
         _ => objects(cluster, &target, &request, verb).await,
     };
     let answer = answered.unwrap_or_else(|refusal| Answer::refused(&refusal));
@@ -217,6 +189,51 @@ pub(super) async fn answer(
         Some(fault) => struck(cluster, link, answer, fault),
         None => answer,
     })
+}
+
+/// What a fault leaves to do.
+enum Met {
+    Answer(Answer),
+    Drop,
+    /// The fault, if it strikes the body.
+    Later(Option<(FaultId, Action)>),
+}
+
+/// Lets a fault strike before the request is looked at.
+async fn meet(cluster: &Cluster, link: &Link, fault: Option<(FaultId, Action)>) -> Met {
+    let Some((id, action)) = fault else {
+        return Met::Later(None);
+    };
+    let bite = || cluster.script(|script| script.bite(id));
+    match action {
+        Action::Respond {
+            status,
+            headers,
+            body,
+        } => {
+            bite();
+            Met::Answer(Answer {
+                status,
+                headers,
+                body: Payload::Whole(body),
+            })
+        }
+        Action::Reset => {
+            bite();
+            link.reset_at_end();
+            Met::Drop
+        }
+        Action::Freeze => {
+            bite();
+            std::future::pending().await
+        }
+        Action::Delay(pause) => {
+            bite();
+            tokio::time::sleep(pause).await;
+            Met::Later(None)
+        }
+        body => Met::Later(Some((id, body))),
+    }
 }
 
 fn other(cluster: &Cluster, request: &Request) -> Answer {
@@ -230,7 +247,7 @@ fn other(cluster: &Cluster, request: &Request) -> Answer {
     }
 }
 
-fn watch(
+async fn watch(
     cluster: &Cluster,
     link: &Arc<Link>,
     target: &Target,
@@ -254,8 +271,9 @@ fn watch(
             )
         }),
     };
+    let begun = watch.begin().await;
     // Ends with the body, which the connection owns.
-    tokio::spawn(watch.run(output));
+    tokio::spawn(watch.run(begun, output));
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     Ok(Answer {
         status: 200,
@@ -278,127 +296,4 @@ fn struck(cluster: &Cluster, link: &Arc<Link>, answer: Answer, fault: (FaultId, 
         body: Payload::Stream(pieces),
         ..answer
     }
-}
-
-async fn objects(
-    cluster: &Cluster,
-    target: &Target,
-    request: &Request,
-    verb: &str,
-) -> Result<Answer, Refusal> {
-    let (resource, namespace, name) = (target.spec.id(), &target.namespace, &target.name);
-    let manager = request.query.get("fieldManager");
-    let agent = request.user_agent.split('/').next().unwrap_or_default();
-    let manager = [manager, agent, "unknown"]
-        .into_iter()
-        .find(|name| !name.is_empty());
-    let author = Author {
-        manager: manager.unwrap_or_default(),
-        status: target.subresource == "status",
-    };
-    match verb {
-        "get" => cluster
-            .get(&resource, namespace, name)
-            .map(|object| Answer::json(200, &object)),
-        "list" => {
-            let query = ListQuery::parse(&request.query)?;
-            let body = list(cluster, &target.spec, namespace, &query).await?;
-            Ok(Answer::whole(200, "application/json", body))
-        }
-        "create" => {
-            let body = body(request)?;
-            cluster.write(|state| {
-                let inside = target.spec.namespaced;
-                if inside && state.get("namespaces", "", namespace).is_err() {
-                    return Err(Refusal::not_found("namespaces", namespace));
-                }
-                state.create(&resource, namespace, body, author)
-            })
-        }
-        .map(|object| Answer::json(201, &object)),
-        "update" => {
-            let mut body = body(request)?;
-            if body["metadata"]["name"].is_null() && body["metadata"].is_object() {
-                body["metadata"]["name"] = json!(name);
-            }
-            if body["metadata"]["name"] != json!(name) {
-                let text = "the name of the object does not match the name on the URL";
-                return Err(Refusal::bad_request(text));
-            }
-            let updated = cluster.write(|state| state.update(&resource, namespace, body, author));
-            updated.map(|object| Answer::json(200, &object))
-        }
-        "patch" => {
-            let kind = PatchKind::of(&request.content_type).ok_or_else(unsupported)?;
-            let change = body(request)?;
-            let patched = cluster
-                .write(|state| state.patch(&resource, namespace, name, (kind, &change), author));
-            patched.map(|object| Answer::json(200, &object))
-        }
-        "delete" => delete(cluster, target, request),
-        _ => delete_all(cluster, target, request),
-    }
-}
-
-fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
-    let options = if request.body.is_empty() {
-        Value::Null
-    } else {
-        body(request)?
-    };
-    let text = |field: &str| {
-        options["preconditions"][field]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let expected = Preconditions {
-        uid: text("uid"),
-        resource_version: text("resourceVersion"),
-    };
-    let (resource, name) = (target.spec.id(), &target.name);
-    let object =
-        cluster.write(|state| state.delete(&resource, &target.namespace, name, &expected))?;
-    if !object["metadata"]["deletionTimestamp"].is_null() {
-        return Ok(Answer::json(200, &object));
-    }
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-        "details": {
-            "name": name, "group": target.spec.group, "kind": target.spec.resource,
-            "uid": object["metadata"]["uid"],
-        },
-    });
-    Ok(Answer::json(200, &status))
-}
-
-fn delete_all(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
-    let selector = request.query.selector()?;
-    let resource = target.spec.id();
-    for object in cluster.objects_at(&resource, cluster.revision())? {
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-        let (namespace, name) = (text("namespace"), text("name"));
-        let inside = target.namespace.is_empty() || target.namespace == namespace;
-        if inside && selector.matches(&object) {
-            cluster.delete(&resource, namespace, name)?;
-        }
-    }
-    Ok(Answer::json(
-        200,
-        &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }),
-    ))
-}
-
-fn unsupported() -> Refusal {
-    let text = "the body of the request was in an unknown format - accepted media types include: \
-                application/json";
-    Refusal::new(415, "UnsupportedMediaType", text)
-}
-
-fn body(request: &Request) -> Result<Value, Refusal> {
-    if request.content_type.contains("protobuf") {
-        return Err(unsupported());
-    }
-    serde_json::from_slice(&request.body)
-        .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
 }
