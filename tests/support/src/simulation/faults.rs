@@ -224,9 +224,8 @@ impl Disruption {
     pub fn unsafe_delete() -> Self {
         let text = "saw a DELETED event, but object data is corrupt";
         let mut refusal = Refusal::new(500, "StoreReadError", text);
-        refusal.details = Box::new(
-            json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": text }] }),
-        );
+        *refusal.details =
+            json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": text }] });
         Self::LastLines(vec![error_line(&refusal)])
     }
 }

@@ -172,14 +172,24 @@ pub(super) fn check(resource: &str, old: &Object, expected: &Preconditions) -> R
 
 /// Whether two states differ in nothing but what every write stamps.
 pub(super) fn same(left: &Value, right: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        for field in ["resourceVersion", "managedFields"] {
-            object["metadata"][field] = Value::Null;
-        }
-        object
+    let equal = |left: &Value, right: &Value, except: &[&str]| {
+        let fields = |object: &Value| {
+            let fields = object.as_object().into_iter().flatten();
+            fields
+                .filter(|(key, _)| !except.contains(&key.as_str()))
+                .count()
+        };
+        let mut of_left = left.as_object().into_iter().flatten();
+        fields(left) == fields(right)
+            && of_left
+                .all(|(key, value)| except.contains(&key.as_str()) || right.get(key) == Some(value))
     };
-    bare(left) == bare(right)
+    equal(left, right, &["metadata"])
+        && equal(
+            &left["metadata"],
+            &right["metadata"],
+            &["resourceVersion", "managedFields"],
+        )
 }
 
 /// Puts an object together in the order in which the apiserver writes it.

@@ -15,6 +15,7 @@ use super::query::{Query, WatchQuery, WatchStart};
 use super::refusal::Refusal;
 use super::resources::ResourceSpec;
 use super::store::not_served;
+use super::subresources;
 use super::verbs::objects;
 use super::watch::Watch;
 
@@ -110,7 +111,10 @@ impl Target {
         let spec = cluster.read(|state| state.table(&id).ok().map(|table| table.spec.clone()))?;
         let fits = spec.version == version
             && (spec.namespaced || namespace.is_empty())
-            && (subresource.is_empty() || (subresource == "status" && spec.has_status));
+            && (subresource.is_empty()
+                || subresources::of(&spec)
+                    .iter()
+                    .any(|known| known.name == subresource));
         fits.then(|| Self {
             spec,
             namespace: namespace.to_owned(),
@@ -126,7 +130,7 @@ pub(super) fn verb(request: &Request, target: &Target) -> &'static str {
         ("GET" | "HEAD", _) if request.query.flag("watch") => "watch",
         ("GET" | "HEAD", true) => "list",
         ("GET" | "HEAD", false) => "get",
-        ("POST", true) => "create",
+        ("POST", _) => "create",
         ("PUT", false) => "update",
         ("PATCH", false) => "patch",
         ("DELETE", true) => "deletecollection",

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::cluster::Cluster;
 use super::list::list;
 use super::patch::PatchKind;
+use super::protobuf;
 use super::query::ListQuery;
 use super::refusal::Refusal;
 use super::routes::{Answer, Request, Target};
+use super::subresources;
 use super::writes::{Author, Preconditions};
 
 /// Everything but a watch.
@@ -27,6 +29,9 @@ pub(super) async fn objects(
         manager: manager.unwrap_or_default(),
         status: target.subresource == "status",
     };
+    if let Some(answered) = subresources::answer(cluster, target, request, verb) {
+        return answered;
+    }
     match verb {
         "get" => cluster
             .get(&resource, namespace, name)
@@ -36,17 +41,7 @@ pub(super) async fn objects(
             let body = list(cluster, &target.spec, namespace, &query).await?;
             Ok(Answer::whole(200, "application/json", body))
         }
-        "create" => {
-            let body = body(request)?;
-            cluster.write(|state| {
-                let inside = target.spec.namespaced;
-                if inside && state.get("namespaces", "", namespace).is_err() {
-                    return Err(Refusal::not_found("namespaces", namespace));
-                }
-                state.create(&resource, namespace, body, author)
-            })
-        }
-        .map(|object| Answer::json(201, &object)),
+        "create" => create(cluster, target, request, author),
         "update" => {
             let mut body = body(request)?;
             if body["metadata"]["name"].is_null() && body["metadata"].is_object() {
@@ -69,6 +64,23 @@ pub(super) async fn objects(
         "delete" => delete(cluster, target, request),
         _ => delete_all(cluster, target, request),
     }
+}
+
+fn create(
+    cluster: &Cluster,
+    target: &Target,
+    request: &Request,
+    author: Author<'_>,
+) -> Result<Answer, Refusal> {
+    let body = body(request)?;
+    let namespace = &target.namespace;
+    let created = cluster.write(|state| {
+        if target.spec.namespaced && state.get("namespaces", "", namespace).is_err() {
+            return Err(Refusal::not_found("namespaces", namespace));
+        }
+        state.create(&target.spec.id(), namespace, body, author)
+    })?;
+    Ok(Answer::json(201, &created))
 }
 
 fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
@@ -126,9 +138,9 @@ fn unsupported() -> Refusal {
     Refusal::new(415, "UnsupportedMediaType", text)
 }
 
-fn body(request: &Request) -> Result<Value, Refusal> {
+pub(super) fn body(request: &Request) -> Result<Value, Refusal> {
     if request.content_type.contains("protobuf") {
-        return Err(unsupported());
+        return protobuf::decode(&request.body).ok_or_else(unsupported);
     }
     serde_json::from_slice(&request.body)
         .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))

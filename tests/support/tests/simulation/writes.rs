@@ -172,3 +172,50 @@ async fn discovery_speaks_both_dialects_and_follows_registration() {
         405
     );
 }
+
+#[tokio::test]
+async fn scale_and_binding_write_the_object_behind_them() {
+    let fixture = Fixture::new().await;
+    let deployment = json!({ "metadata": { "name": "d" }, "spec": { "replicas": 1 } });
+    fixture
+        .cluster
+        .create("deployments.apps", deployment)
+        .expect("free");
+    let path = "/apis/apps/v1/namespaces/default/deployments/d/scale";
+    let (_, scale) = fixture.get(path).await;
+    assert_eq!(
+        (&scale["kind"], &scale["spec"]["replicas"]),
+        (&json!("Scale"), &json!(1))
+    );
+    let merge = "application/merge-patch+json";
+    let (status, scale) = fixture
+        .request("PATCH", path, merge, r#"{"spec":{"replicas":3}}"#)
+        .await;
+    assert_eq!((status, &scale["spec"]["replicas"]), (200, &json!(3)));
+    let behind = fixture
+        .cluster
+        .get("deployments.apps", "default", "d")
+        .expect("it exists");
+    assert_eq!(
+        (
+            &behind["spec"]["replicas"],
+            &behind["metadata"]["generation"]
+        ),
+        (&json!(3), &json!(2))
+    );
+
+    fixture
+        .cluster
+        .create("pods", json!({ "metadata": { "name": "p" }, "spec": {} }))
+        .expect("free");
+    let path = "/api/v1/namespaces/default/pods/p/binding";
+    let binding =
+        json!({ "kind": "Binding", "target": { "kind": "Node", "name": "n" } }).to_string();
+    assert_eq!(fixture.request("POST", path, JSON, &binding).await.0, 201);
+    let pod = fixture
+        .cluster
+        .get("pods", "default", "p")
+        .expect("it exists");
+    assert_eq!(pod["spec"]["nodeName"], "n");
+    assert_eq!(fixture.request("POST", path, JSON, &binding).await.0, 409);
+}
