@@ -173,8 +173,10 @@ impl Show {
         let last = self.world.last_version();
         self.closing = Some(last);
         self.come_back_at_the_end().await?;
-        let everybody_has_all =
-            |show: &Self| show.subscribers.iter().all(|each| each.position >= last);
+        let everybody_has_all = |show: &Self| {
+            let on_its_way = matches!(show.absence, Absence::Back(_));
+            !on_its_way && show.subscribers.iter().all(|each| each.position >= last)
+        };
         // Who has not got everything by then will fail the claims, with a better reason.
         let patience = self.attend(everybody_has_all).await;
         let verdict = judge::verdict(&self.world, &self.subscribers, &self.absence, last);

@@ -7,6 +7,8 @@
 
 mod conformance;
 mod daemon;
+#[cfg(feature = "demo")]
+mod demo;
 mod kube;
 mod request;
 mod stage;
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(8);
     let mut trials = tidy::trials();
     trials.extend(conformance::trials());
+    #[cfg(feature = "demo")]
+    trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage::close();
     conclusion.exit_code()

@@ -155,3 +155,37 @@ impl Show {
         self.screen.remark(&told)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(version: u64) -> Seen {
+        Seen {
+            version,
+            kind: "ADDED".to_owned(),
+            key: "shop/web".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_promise_is_kept_only_in_full() {
+        let table = [
+            (StartOutcome::Resumed, vec![4, 7], true),
+            (StartOutcome::Resumed, vec![4], false),
+            (StartOutcome::Resumed, vec![4, 4, 7], false),
+            (StartOutcome::Resumed, vec![7, 4], false),
+            (StartOutcome::Resynced, vec![4, 7], false),
+        ];
+        for (outcome, delivered, kept) in table {
+            let back = Back {
+                position: 3,
+                missed: vec![seen(4), seen(7)],
+                until: 8,
+                outcome: Some(outcome),
+                delivered: delivered.into_iter().map(seen).collect(),
+            };
+            assert_eq!(back.is_complete(), kept, "{back:?}");
+        }
+    }
+}

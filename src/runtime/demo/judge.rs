@@ -115,3 +115,27 @@ fn of_absence(absence: &Absence) -> Option<(bool, String)> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_broken_claim_fails_the_demo() {
+        let verdict = |holds| Verdict {
+            claims: vec![(true, "this".to_owned()), (holds, "that".to_owned())],
+            compared: Vec::new(),
+            upstream: Upstream {
+                requests: 1,
+                open: 1,
+                most: 1,
+            },
+        };
+        assert!(verdict(true).into_result().is_ok());
+        let error = verdict(false).into_result().expect_err("a broken claim");
+        assert_eq!(
+            error.to_string(),
+            "the demo has failed, it does not hold that that"
+        );
+    }
+}

@@ -161,8 +161,8 @@ $ informerd watch pods -A -o wide",
         writeln!(
             self.out,
             "
-  apiserver   {} watch of pods open, at most {} at a time, {} requests for pods in all
-  informerd   {streams} streams opened, {events} events delivered
+  apiserver   watches of pods: {} open, at most {} at a time; requests for pods: {}
+  informerd   streams: {streams}; events delivered: {events}
 ",
             upstream.open, upstream.most, upstream.requests
         )?;

@@ -195,3 +195,60 @@ pub(super) fn seen(event: &v1::Event) -> Seen {
 fn number(version: &str) -> u64 {
     version.parse().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(version: &str) -> Step {
+        Step::Event(v1::Event {
+            r#type: v1::EventType::Added.into(),
+            cause: v1::EventCause::Change.into(),
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            resource_version: version.to_owned(),
+            ..Default::default()
+        })
+    }
+
+    fn bookmark(version: &str) -> Step {
+        Step::Bookmark(v1::Bookmark {
+            resource_version: version.to_owned(),
+            ..Default::default()
+        })
+    }
+
+    fn after(steps: &[Step]) -> Subscriber {
+        let mut subscriber = Subscriber::new("all", "", "");
+        for step in steps {
+            subscriber.take(step, None);
+        }
+        subscriber
+    }
+
+    #[test]
+    fn notices_what_comes_twice_or_too_early() {
+        let table = [
+            (vec![change("4"), change("5"), bookmark("9")], false),
+            (vec![change("4"), change("4")], true),
+            (vec![change("5"), change("4")], true),
+            (vec![bookmark("6"), change("6")], true),
+            (vec![change("5"), bookmark("4")], true),
+            // As numbers, not as words.
+            (vec![change("9"), change("10")], false),
+        ];
+        for (steps, disordered) in table {
+            assert_eq!(after(&steps).disordered, disordered, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn equal_digests_mean_equal_changes() {
+        let one = after(&[change("4"), bookmark("5"), change("6")]);
+        let same = after(&[change("4"), change("6"), bookmark("9")]);
+        let other = after(&[change("4"), change("7")]);
+        assert_eq!(one.digest, same.digest);
+        assert_ne!(one.digest, other.digest);
+        assert_eq!(one.seen_after(4).len(), 1);
+    }
+}
