@@ -8,6 +8,8 @@
 mod admin;
 mod conformance;
 mod daemon;
+#[cfg(feature = "demo")]
+mod demo;
 mod kube;
 mod request;
 mod stage;
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(conformance::trials());
+    #[cfg(feature = "demo")]
+    trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage::close();
     conclusion.exit_code()
