@@ -11,6 +11,7 @@ mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
 mod kube;
+mod readme;
 mod request;
 mod stage;
 mod subscriber;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(8);
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
+    trials.extend(readme::trials());
     trials.extend(conformance::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
