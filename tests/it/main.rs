@@ -5,13 +5,18 @@
 
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
+mod bad_input;
+mod cli;
 mod conformance;
 mod daemon;
+mod http2;
 mod kube;
 mod request;
 mod stage;
 mod subscriber;
+mod surface;
 mod tidy;
+mod wait;
 mod world;
 
 use std::process::ExitCode;

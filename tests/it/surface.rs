@@ -1,0 +1,3 @@
+//! tmp
+use crate::conformance::scenarios;
+scenarios![];
