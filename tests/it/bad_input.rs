@@ -11,6 +11,8 @@ mod refusal;
 mod resources;
 mod wire;
 
+pub use refusal::sentence;
+
 use crate::conformance::Scenario;
 
 /// All of them.

@@ -1,13 +1,7 @@
 //! Options out of their bounds, callers that leave early, and what is harmless.
 
-use std::time::Duration;
-
-use informerd::proto::v1::{
-    GetObjectRequest, ListObjectsRequest, Payload, WatchRequest,
-    object_service_client::ObjectServiceClient, watch_request::Start,
-};
+use informerd::proto::v1::{ListObjectsRequest, Payload, WatchRequest, watch_request::Start};
 use prost_types::Duration as Wire;
-use tonic::{Code, Request};
 
 use super::refusal::{Call, accepted, check, invalid};
 use crate::{
@@ -22,7 +16,6 @@ scenarios![
     b26_a_namespace_that_comes_later,
     b51_b52_times,
     b53_enums_and_sizes,
-    b55_deadlines_end_a_wait,
     b56_cancelled_calls_are_freed,
 ];
 
@@ -137,25 +130,6 @@ async fn b53_enums_and_sizes(kind: Kind) {
     world.finish(&quick(0)).await;
 }
 
-/// Row B55.
-async fn b55_deadlines_end_a_wait(kind: Kind) {
-    let world = World::new(kind, "b55", &["configmaps"], &[]).await;
-    let version = world.create_map("cm", serde_json::json!({})).await;
-    let request = GetObjectRequest {
-        resource: Some(named("configmaps")),
-        namespace: world.namespace.clone(),
-        name: "cm".into(),
-        min_resource_version: (version + 1_000_000).to_string(),
-    };
-    let mut request = Request::new(request);
-    request.set_timeout(Duration::from_millis(200));
-    let mut client = ObjectServiceClient::new(world.channel());
-    let status = client.get_object(request).await.expect_err("too late");
-    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    idle(&world).await;
-    world.finish(&quick(0)).await;
-}
-
 /// Row B56: in each phase of a stream.
 async fn b56_cancelled_calls_are_freed(kind: Kind) {
     let world = World::new(kind, "b56", &["configmaps"], &[]).await;
@@ -172,7 +146,7 @@ async fn b56_cancelled_calls_are_freed(kind: Kind) {
 }
 
 /// Waits until the daemon holds nothing of any call.
-async fn idle(world: &World) {
+pub async fn idle(world: &World) {
     until("all calls are freed", || async {
         let streams = world.daemon.metric("informerd_streams_open", "").await;
         let requests = world.daemon.metric("informerd_requests_open", "").await;

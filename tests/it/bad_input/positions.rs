@@ -145,9 +145,20 @@ async fn b44_damaged_tokens(kind: Kind) {
     );
     let other_format = Forger::new(&good).flip(0).token();
     check(&channel, from_token(&other_format), "", expected).await;
-    for version in ["", "x", "-1", "1.5", "18446744073709551616"] {
+    let long = "9".repeat(1_000);
+    for version in ["", "a b", "1\n", "é", &long] {
         let token = Forger::new(&good).version(version).token();
-        check(&channel, from_token(&token), "", expected).await;
+        check(&channel, from_token(&token), version, expected).await;
+    }
+    // What a forger puts into a whole token leads to nothing but a new start.
+    let expired = refused(Code::OutOfRange, "RESOURCE_EXPIRED");
+    for version in ["x", "-1", "1.5", "1&watch=1", "../.."] {
+        let token = Forger::new(&good).version(version).token();
+        let mut request = from(Start::ResumeToken(token));
+        let frames = first_frames(&channel, request.clone()).await;
+        assert_reset(&frames, "RESET_REASON_EXPIRED");
+        request.on_expired = OnExpired::Fail.into();
+        check(&channel, Call::Watch(request), version, expired).await;
     }
     world.finish(&quick(0)).await;
 }

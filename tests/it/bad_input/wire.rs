@@ -23,6 +23,7 @@ scenarios![
     b4_large_messages,
     b5_b7_compression,
     b50_the_last_start_counts,
+    b55_deadlines_end_calls,
     b62_unknown_fields_are_ignored,
     b63_odd_metadata,
     b63_oversized_metadata,
@@ -233,6 +234,26 @@ async fn b50_the_last_start_counts(kind: Kind) {
     let answer = client.send(client.head(WATCH), framed(false, &bad)).await;
     let expected = super::refusal::invalid("TOKEN_INVALID", "resume_token");
     assert_refused(&answer.expect("answered"), expected);
+    world.finish(&quick(0)).await;
+}
+
+/// Row B55: the server keeps a caller's deadline too, in a stream as in a wait.
+async fn b55_deadlines_end_calls(kind: Kind) {
+    let world = World::new(kind, "b55", &[], &[]).await;
+    let client = Http2::connect(world.daemon.address()).await;
+    let mut endless = short_watch();
+    endless.timeout = None;
+    let ahead = ListObjectsRequest {
+        min_resource_version: "1000000000000".into(),
+        ..list()
+    };
+    for (path, body) in [(WATCH, message(&endless)), (LIST, message(&ahead))] {
+        let head = client.head(path).header("grpc-timeout", "300m");
+        let answer = client.send(head, body).await.expect(path);
+        let expected = refused(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+        assert_refused(&answer, expected);
+    }
+    super::options::idle(&world).await;
     world.finish(&quick(0)).await;
 }
 
