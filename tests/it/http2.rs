@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, StatusCode, request};
 use prost::Message;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::net::TcpStream;
 use tonic::Status;
 
 /// Longest wait for an answer.
@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection.
 pub struct Http2 {
     sender: SendRequest<Bytes>,
-    driver: JoinHandle<Result<(), h2::Error>>,
     address: SocketAddr,
 }
 
@@ -66,12 +65,8 @@ impl Http2 {
             .handshake::<_, Bytes>(socket)
             .await
             .expect("http/2");
-        let driver = tokio::spawn(connection);
-        Self {
-            sender,
-            driver,
-            address,
-        }
+        tokio::spawn(connection);
+        Self { sender, address }
     }
 
     /// The headers of a call on this connection.
@@ -115,13 +110,5 @@ impl Http2 {
         let (response, mut sending) = sender.send_request(request, false)?;
         sending.send_data(body, true)?;
         Ok((response, sending))
-    }
-
-    /// How the connection ends.
-    pub async fn ended(self) -> Result<(), h2::Error> {
-        let Self { sender, driver, .. } = self;
-        let ended = tokio::time::timeout(PATIENCE, driver).await;
-        drop(sender);
-        ended.expect("an end in time").expect("no panic")
     }
 }

@@ -223,7 +223,6 @@ async fn streams_above_the_limit_wait(kind: Kind) {
     tokio::select! {
         _ = &mut third => panic!("a third stream was opened"),
         _ = second.events_until(fence) => {}
-        _ = tokio::time::sleep(Duration::from_secs(60)) => panic!("the second stream is silent"),
     }
     // A connection of its own has room.
     let channel = world.daemon.connect().await;

@@ -13,8 +13,13 @@ where
     F: Future<Output = bool>,
 {
     let looking = async {
-        while !holds().await {
-            tokio::time::sleep(PAUSE).await;
+        let mut looks = tokio::time::interval(PAUSE);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if holds().await {
+                return;
+            }
         }
     };
     tokio::time::timeout(PATIENCE, looking)

@@ -13,9 +13,12 @@ const PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.
 
 async fn serve(arguments: &[&str]) -> Ended {
     let mut command = informerd(&["serve"]);
-    // What comes last counts.
-    command.args(PORTS).args(arguments);
-    command.args(["--log", "warn"]);
+    // Flags go before the environment.
+    command
+        .env("INFORMERD_LISTEN", "127.0.0.1:0")
+        .env("INFORMERD_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("INFORMERD_LOG", "warn")
+        .args(arguments);
     Run::start(&mut command).end().await
 }
 
