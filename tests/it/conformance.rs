@@ -35,7 +35,14 @@ pub(crate) use scenarios;
 
 /// Every scenario on both kinds of clusters.
 pub fn trials() -> Vec<Trial> {
-    let all = [filters::scenarios()].into_iter().flatten();
+    let all = [
+        filters::scenarios(),
+        crate::bad_input::scenarios(),
+        crate::surface::scenarios(),
+        crate::cli::scenarios(),
+    ]
+    .into_iter()
+    .flatten();
     all.flat_map(|scenario| {
         [Kind::Simulated, Kind::Real].map(|kind| {
             stage::trial(kind, scenario.name, move || {

@@ -10,12 +10,17 @@ mod conformance;
 mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
+mod bad_input;
+mod cli;
+mod http2;
 mod kube;
 mod readme;
 mod request;
 mod stage;
 mod subscriber;
+mod surface;
 mod tidy;
+mod wait;
 mod world;
 
 use std::process::ExitCode;
