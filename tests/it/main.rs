@@ -11,7 +11,9 @@ mod kube;
 mod request;
 mod stage;
 mod subscriber;
+mod tail;
 mod tidy;
+mod wait;
 mod world;
 
 use std::process::ExitCode;
