@@ -15,7 +15,11 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use libtest_mimic::Trial;
 
-use crate::stage::{self, Kind};
+use crate::{
+    request::Ask,
+    stage::{self, Kind},
+    world::World,
+};
 
 /// A scenario that waits for what never comes ends here.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -71,4 +75,12 @@ fn played(scenario: Scenario) -> Vec<Trial> {
         // Lists of tests show the reason.
         Some(reason) => vec![play(Kind::Simulated).with_kind(reason)],
     }
+}
+
+/// Config maps of the scenario's own namespace. Bookmarks come a little less often: on a busy
+/// machine it may be seconds until a scenario reads a stream again.
+fn maps(world: &World) -> Ask {
+    Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .bookmarks(Duration::from_secs(3))
 }

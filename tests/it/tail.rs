@@ -57,22 +57,26 @@ impl Tail {
     }
 }
 
-/// Reads until the end, or until a frame says that everything up to the fence was told. Bookmarks
-/// come all the time, so a fence that is told late is noticed soon.
+/// Reads until the end, or until a frame says that everything up to the fence was told.
 async fn follow(
     mut subscriber: Subscriber,
-    fence: watch::Receiver<u64>,
+    mut fence: watch::Receiver<u64>,
 ) -> (Vec<Frame>, Option<Status>) {
     let mut frames = Vec::new();
+    let mut reached = 0;
     loop {
-        let frame = match subscriber.next().await {
-            Ok(frame) => frame,
-            Err(status) => return (frames, Some(status)),
+        let told = fence.wait_for(|fence| *fence <= reached);
+        let next = tokio::select! {
+            // It can't fail: the sender outlives the task, or nobody wants its result.
+            _ = told => return (frames, None),
+            next = subscriber.next() => next,
         };
-        let reached = position(&frame);
-        frames.push(frame);
-        if reached.is_some_and(|reached| reached >= *fence.borrow()) {
-            return (frames, None);
+        match next {
+            Ok(frame) => {
+                reached = position(&frame).unwrap_or(reached);
+                frames.push(frame);
+            }
+            Err(status) => return (frames, Some(status)),
         }
     }
 }

@@ -13,9 +13,8 @@ use informerd_support::simulation::{Action, Fault, Verb};
 use serde_json::json;
 use tonic::Code;
 
-use super::scenarios;
+use super::{maps, scenarios};
 use crate::{
-    request::Ask,
     stage::Kind,
     subscriber::{number, reason},
     tail::Tail,
@@ -36,7 +35,7 @@ scenarios![
 /// the stream stands.
 async fn k24_established_on_nothing(kind: Kind) {
     let world = World::new(kind, "k24", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let mut first = world.watch("first", &ask()).await;
     assert_eq!(first.started().await.outcome(), StartOutcome::Snapshot);
     let (objects, end) = first.snapshot().await;
@@ -68,7 +67,7 @@ async fn k24_established_before_sync(kind: Kind) {
     let world = World::new(kind, "k24-sync", &["configmaps"], &arguments).await;
     let cluster = world.stage.simulated().expect("a simulated cluster");
     cluster.inject(Fault::on("configmaps", Verb::Any, Action::Freeze).times(1));
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let ask = maps(&world);
     let mut stream = world.watch("early", &ask).await;
     let status = stream.next().await.expect_err("nothing is known yet");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -82,11 +81,7 @@ async fn k24_established_before_sync(kind: Kind) {
 /// token continues exactly there.
 async fn k25_bookmark_reaches_writes(kind: Kind) {
     let world = World::new(kind, "k25", &["configmaps"], &[]).await;
-    let ask = || {
-        Ask::of("configmaps")
-            .namespace(&world.namespace)
-            .labels("k25")
-    };
+    let ask = || maps(&world).labels("k25");
     let mut stream = world.synced("reader", &ask(), 0).await;
     let seen = world.create_map("seen", json!({"k25": ""})).await;
     stream.expect(Added, "seen", seen).await;
@@ -107,7 +102,7 @@ async fn k25_bookmark_reaches_writes(kind: Kind) {
 async fn k26_bookmarks_while_others_change(kind: Kind) {
     let world = World::new(kind, "k26", &["configmaps"], &[]).await;
     let other = world.kube.namespace("k26-other").await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let mut often = world.synced("often", &ask(), 0).await;
     let rarely = ask().bookmarks(Duration::from_secs(300));
     let mut rarely = world.synced("rarely", &rarely, 0).await;
@@ -130,7 +125,7 @@ async fn k26_bookmarks_while_others_change(kind: Kind) {
 /// no event is older than a bookmark before it.
 async fn k27_bookmarks_are_in_order(kind: Kind) {
     let world = World::new(kind, "k27", &["configmaps"], &[]).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let ask = maps(&world);
     let tails = [
         Tail::open(&world, "all", &ask).await,
         Tail::open(&world, "few", &ask.clone().labels("few=yes")).await,
@@ -169,7 +164,7 @@ async fn k27_bookmarks_are_in_order(kind: Kind) {
 /// of a snapshot is marked once, also where bookmarks are rare, and nowhere else.
 async fn k28_k46_snapshot_end_only_after_snapshots(kind: Kind) {
     let world = World::new(kind, "k46", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     world.create_map("a", json!({})).await;
     let before = world.create_map("b", json!({})).await;
     let seed = world.synced("seed", &ask(), 2).await;
@@ -209,7 +204,7 @@ async fn k28_k46_snapshot_end_only_after_snapshots(kind: Kind) {
 async fn k41_bookmarks_pass_through(kind: Kind) {
     let world = World::new(kind, "k41", &["configmaps"], &[]).await;
     let cluster = world.stage.simulated().expect("a simulated cluster");
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let ask = maps(&world);
     let mut stream = world.synced("reader", &ask, 0).await;
     let pod = crate::kube::pod("elsewhere", json!({}));
     world.kube.create("pods", &world.namespace, pod).await;

@@ -10,10 +10,9 @@ use informerd::proto::v1::EventType::{self, Added, Deleted, Modified};
 use informerd_support::simulation::{Action, Cluster, Disruption, Fault, Verb};
 use serde_json::{Value, json};
 
-use super::scenarios;
+use super::{maps, scenarios};
 use crate::{
     kube,
-    request::Ask,
     stage::Kind,
     subscriber::{Subscriber, number},
     tail::Tail,
@@ -60,7 +59,7 @@ async fn k32_membership_sequences(kind: Kind) {
     ];
     let world = World::new(kind, "k32", &["configmaps"], &[]).await;
     let ask = || {
-        let ask = Ask::of("configmaps").namespace(&world.namespace);
+        let ask = maps(&world);
         ask.fields("data.state=in")
     };
     let mut live = world.synced("live", &ask(), 0).await;
@@ -94,7 +93,7 @@ async fn k32_membership_sequences(kind: Kind) {
 async fn k38_no_events_missed_on_reinitialization(kind: Kind) {
     let world = World::new(kind, "k38", &["configmaps"], &[]).await;
     let cluster = world.stage.simulated().expect("a simulated cluster");
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let ask = maps(&world);
     let mut first = world.watch("first", &ask).await;
     let (_, end) = first.snapshot().await;
     let begin = number(&end.resource_version);
@@ -177,7 +176,7 @@ async fn k39_no_leak_with_many_watchers(kind: Kind) {
     let churn = async |worker: usize| {
         for round in 0..50 {
             let name = format!("churn-{worker}");
-            let ask = Ask::of("configmaps").namespace(&world.namespace);
+            let ask = maps(&world);
             let ask = ask.labels(&format!("worker!={round}"));
             drop(world.watch(&name, &ask).now_or_never());
             let mut stream = world.watch(&name, &ask).await;
@@ -205,7 +204,7 @@ async fn k39_no_leak_with_many_watchers(kind: Kind) {
 /// whether by a change or by its deletion.
 async fn k44_deletions_show_the_last_match(kind: Kind) {
     let world = World::new(kind, "k44", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let mut all = world.synced("all", &ask(), 0).await;
     let mut foo = world.synced("foo", &ask().labels("foo"), 0).await;
     let mut bar = world.synced("bar", &ask().labels("bar"), 0).await;

@@ -1,5 +1,7 @@
 //! Streams that begin at a position: what is the first event, and what never comes.
 
+use std::time::Duration;
+
 use informerd::proto::v1::{
     EventType::{Added, Deleted, Modified},
     StartOutcome,
@@ -7,12 +9,13 @@ use informerd::proto::v1::{
 use serde_json::json;
 use tonic::Code;
 
-use super::scenarios;
+use super::{maps, scenarios};
 use crate::{
     kube,
     request::Ask,
     stage::Kind,
     subscriber::{number, reason},
+    tail::Tail,
     world::{World, quick},
 };
 
@@ -29,7 +32,7 @@ scenarios![
 /// own, above all before it, and its object shows it.
 async fn k23_deletion_has_its_own_version(kind: Kind) {
     let world = World::new(kind, "k23", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let mut stream = world.synced("reader", &ask(), 0).await;
     let created = world.create_map("cm", json!({})).await;
     stream.expect(Added, "cm", created).await;
@@ -49,9 +52,9 @@ async fn k23_deletion_has_its_own_version(kind: Kind) {
     assert_eq!(shown["data"]["step"], "1");
     stream.expect(Added, "next", next).await;
     // The deletion is the last thing that its position includes.
-    for (version, gone) in [(version - 1, true), (version, false)] {
-        let mut resumed = world.watch("resumed", &ask().version(version)).await;
-        if gone {
+    for (name, version) in [("before", version - 1), ("at", version)] {
+        let mut resumed = world.watch(name, &ask().version(version)).await;
+        if name == "before" {
             assert_eq!(resumed.event().await.r#type(), Deleted);
         }
         resumed.expect(Added, "next", next).await;
@@ -65,14 +68,16 @@ async fn k23_deletion_has_its_own_version(kind: Kind) {
 async fn k33_positions_before_the_first_state(kind: Kind) {
     let world = World::new(kind, "k33", &["configmaps"], &[]).await;
     let ask = || {
-        let ask = Ask::of("configmaps").namespace(&world.namespace);
+        let ask = maps(&world);
         ask.or_fail()
     };
     let a = world.create_map("a", json!({})).await;
     let b = world.create_map("b", json!({})).await;
     let first = world.synced("first", &ask(), 2).await;
     let fence = async |version| {
-        let mut stream = world.watch("reader", &ask().version(version)).await;
+        let mut stream = world
+            .watch(&format!("from-{version}"), &ask().version(version))
+            .await;
         assert_eq!(stream.started().await.outcome(), StartOutcome::Resumed);
         stream
     };
@@ -96,29 +101,34 @@ async fn k33_positions_before_the_first_state(kind: Kind) {
 /// Cacher `TestStartingResourceVersion`: a start in the middle of the history begins above it.
 async fn k34_first_event_is_above_the_position(kind: Kind) {
     let world = World::new(kind, "k34", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     world.create_map("cm", json!({})).await;
-    let first = world.synced("first", &ask(), 1).await;
+    let first = Tail::open(&world, "first", &ask()).await;
     let mut versions = Vec::new();
     for step in 0..11 {
         versions.push(world.touch_map("cm", &step.to_string()).await);
     }
-    for (place, version) in versions.iter().enumerate() {
-        let mut stream = world.watch("middle", &ask().version(*version)).await;
-        for next in &versions[place + 1..] {
-            stream.expect(Modified, "cm", *next).await;
-        }
-        stream.quiet_until(versions[10]).await;
+    let mut tails = Vec::new();
+    for version in &versions {
+        let name = format!("after-{version}");
+        tails.push(Tail::open(&world, &name, &ask().version(*version)).await);
     }
-    drop(first);
-    world.finish(&quick(55)).await;
+    let fence = world.fence("configmaps").await;
+    for (place, tail) in tails.into_iter().enumerate() {
+        assert_eq!(tail.started.outcome(), StartOutcome::Resumed);
+        let mut expected = versions[place + 1..].to_vec();
+        expected.push(fence);
+        assert_eq!(tail.until(fence).await.versions(), expected);
+    }
+    first.until(fence).await;
+    world.finish(&quick(66)).await;
 }
 
 /// The same for a position that is not there yet: it is waited for, and what leads up to it is not
 /// shown.
 async fn k34_future_position_is_waited_for(kind: Kind) {
     let world = World::new(kind, "k34-future", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let last = world.create_map("cm", json!({})).await;
     let first = world.synced("first", &ask(), 1).await;
     let position = last + 3;
@@ -140,9 +150,12 @@ async fn k34_future_position_is_waited_for(kind: Kind) {
 /// refused, and a version that only another one has reached is waited for, not taken for reached.
 async fn k51_positions_belong_to_resources(kind: Kind) {
     let world = World::new(kind, "k51", &["configmaps", "pods"], &[]).await;
-    let maps = || Ask::of("configmaps").namespace(&world.namespace);
-    let pods = || Ask::of("pods").namespace(&world.namespace);
-    let mut map = world.synced("maps", &maps(), 0).await;
+
+    let pods = || {
+        let ask = Ask::of("pods").namespace(&world.namespace);
+        ask.bookmarks(Duration::from_secs(3))
+    };
+    let mut map = world.synced("maps", &maps(&world), 0).await;
     let mut pod = world.synced("pods", &pods(), 0).await;
     let status = world
         .try_watch("mixed", &pods().token(&map.token()))
@@ -156,7 +169,7 @@ async fn k51_positions_belong_to_resources(kind: Kind) {
     let created = world.kube.create("pods", &world.namespace, object).await;
     let written = kube::version(&created);
     pod.expect(Added, "pod", written).await;
-    let mut waiting = world.watch("waiting", &maps().version(written)).await;
+    let mut waiting = world.watch("waiting", &maps(&world).version(written)).await;
     let version = world.create_map("cm", json!({})).await;
     assert!(version > written);
     for stream in [&mut map, &mut waiting] {
@@ -175,7 +188,7 @@ async fn k73_one_object_from_an_old_position(kind: Kind) {
         versions.push(world.create_map(&name, json!({})).await);
     }
     let ask = || {
-        let ask = Ask::of("configmaps").namespace(&world.namespace);
+        let ask = maps(&world);
         ask.version(versions[0])
     };
     for ask in [ask().name("event-9"), ask().fields("metadata.name=event-9")] {

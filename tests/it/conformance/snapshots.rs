@@ -6,7 +6,7 @@ use futures::future::join_all;
 use informerd::proto::v1::EventType::{Added, Modified};
 use serde_json::json;
 
-use super::{expiry::slow, scenarios};
+use super::{expiry::slow, maps, scenarios};
 use crate::{
     kube,
     request::Ask,
@@ -30,7 +30,10 @@ scenarios![
 async fn k30_snapshot_end_is_of_the_resource(kind: Kind) {
     let world = World::new(kind, "k30", &["pods"], &[]).await;
     let other = world.kube.namespace("k30-other").await;
-    let ask = || Ask::of("pods").namespace(&world.namespace);
+    let ask = || {
+        let ask = Ask::of("pods").namespace(&world.namespace);
+        ask.bookmarks(Duration::from_secs(3))
+    };
     let mut first = world.synced("first", &ask(), 0).await;
     let object = kube::pod("mine", json!({}));
     let mine = world.kube.create("pods", &world.namespace, object).await;
@@ -58,7 +61,7 @@ async fn k31_one_match_among_five(kind: Kind) {
     for name in ["a", "b", "c", "d", "e"] {
         last = world.create_map(name, json!({})).await;
     }
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let asks = [ask().fields("metadata.name=c"), ask().name("c")];
     for ask in asks {
         let mut stream = world.watch("single", &ask).await;
@@ -79,7 +82,7 @@ async fn k36_newcomers_do_not_go_back_in_time(kind: Kind) {
     let world = World::new(kind, "k36", &["configmaps"], &arguments).await;
     let begin = world.create_map("big", json!({})).await;
     let ask = || {
-        let ask = Ask::of("configmaps").namespace(&world.namespace);
+        let ask = maps(&world);
         ask.bookmarks(Duration::from_secs(60)).or_fail()
     };
     let mut slow = slow(&world, "slow", &ask()).await;
@@ -103,7 +106,7 @@ async fn k36_newcomers_do_not_go_back_in_time(kind: Kind) {
 /// in it gets that, however far the daemon was when asked.
 async fn k48_snapshot_waits_for_own_writes(kind: Kind) {
     let world = World::new(kind, "k48", &["configmaps"], &[]).await;
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     for round in 1..=20 {
         let version = world.create_map(&format!("cm-{round}"), json!({})).await;
         let mut stream = world.watch("writer", &ask().at_least(version)).await;
@@ -118,7 +121,7 @@ async fn k48_snapshot_waits_for_own_writes(kind: Kind) {
 async fn k48_snapshot_waits_for_upstream(kind: Kind) {
     let world = World::new(kind, "k48-held", &["configmaps"], &[]).await;
     let cluster = world.stage.simulated().expect("a simulated cluster");
-    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let ask = || maps(&world);
     let mut first = world.synced("first", &ask(), 0).await;
     cluster.hold_at(Some(cluster.revision()));
     let version = world.create_map("cm", json!({})).await;
@@ -139,7 +142,7 @@ async fn k48_snapshot_waits_for_upstream(kind: Kind) {
 /// change either in the snapshot or after it, once.
 async fn k50_snapshot_and_changes_join(kind: Kind) {
     let world = World::new(kind, "k50", &["configmaps"], &[]).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let ask = maps(&world);
     world.create_map("cm", json!({})).await;
     let write = async {
         let mut written = Vec::new();

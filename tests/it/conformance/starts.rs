@@ -9,7 +9,7 @@ use informerd::proto::v1::{
 use serde_json::json;
 use tonic::Code;
 
-use super::scenarios;
+use super::{maps, scenarios};
 use crate::{
     daemon::Daemon,
     request::Ask,
@@ -51,9 +51,7 @@ pub async fn play_after(world: &World) -> u64 {
 
 /// A stream of a matrix.
 pub fn ask(world: &World) -> Ask {
-    Ask::of("configmaps")
-        .namespace(&world.namespace)
-        .labels("matrix")
+    maps(world).labels("matrix")
 }
 
 /// Checks one cell: what came in a snapshot (if there was one), and what came as changes.
