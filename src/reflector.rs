@@ -19,6 +19,9 @@ pub mod fetch;
 pub mod lines;
 pub mod machine;
 
+/// A connection to an apiserver, as [`connect()`] makes it.
+pub use kube::Client as ApiClient;
+
 pub use connect::{ConnectError, ConnectOptions, Upstream, connect};
 pub use decode::DecodeError;
 pub use discovery::{Discovery, DiscoveryError, Resolve};

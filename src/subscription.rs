@@ -7,6 +7,7 @@ mod close;
 mod cursor;
 mod feed;
 mod item;
+mod plan;
 mod snapshot;
 mod token;
 
@@ -14,7 +15,8 @@ mod token;
 mod tests;
 
 pub use close::Closed;
-pub use cursor::{Begin, Plan, Subscription};
+pub use cursor::Subscription;
 pub use feed::{Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth};
 pub use item::{Control, Item, OnExpired, Outcome, ResetReason};
+pub use plan::{Begin, Plan};
 pub use token::{Position, Scope, TokenError};

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{catch_up::CatchUp, lifecycle};
 use crate::{
-    reflector::{ReflectorOptions, ReflectorStats},
+    reflector::{ApiClient, ReflectorOptions, ReflectorStats},
     resource::{Gvr, ResourceInfo, ResourceVersion},
     subscription::{Closed, Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
 };
@@ -38,7 +38,7 @@ pub struct Settings {
 
 /// All cachers of the process.
 pub struct Cachers {
-    client: kube::Client,
+    client: ApiClient,
     settings: Settings,
     drain: Arc<Drain>,
     spawn: Spawn,
@@ -77,7 +77,7 @@ pub struct CacherSize {
 
 impl Cachers {
     /// Makes an empty set.
-    pub fn new(client: kube::Client, settings: Settings, drain: Arc<Drain>, spawn: Spawn) -> Self {
+    pub fn new(client: ApiClient, settings: Settings, drain: Arc<Drain>, spawn: Spawn) -> Self {
         Self {
             client,
             settings,

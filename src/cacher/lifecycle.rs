@@ -14,14 +14,14 @@ use super::{
     factory::Cacher,
 };
 use crate::{
-    reflector::{DegradedReason, Fetcher, Health, Reflector, ReflectorOptions, Sink},
+    reflector::{ApiClient, DegradedReason, Fetcher, Health, Reflector, ReflectorOptions, Sink},
     resource::{Delta, Object, ResourceVersion},
     subscription::{Feed, UpstreamHealth},
 };
 
 /// What a cacher's task owns.
 pub(super) struct Life {
-    pub(super) client: kube::Client,
+    pub(super) client: ApiClient,
     pub(super) cacher: Arc<Cacher>,
     pub(super) requests: Requests,
     pub(super) linger: Duration,

@@ -1,6 +1,6 @@
 //! `ObjectService`: reads from the cache that feeds the watches.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Code, Request, Response, Status};
@@ -159,7 +159,7 @@ fn message(object: &Object) -> v1::Object {
 struct Page {
     size: usize,
     /// The state of the first page, and the last key that was shown.
-    from: Option<(Position, String)>,
+    from: Option<(Position, Key)>,
 }
 
 impl Page {
@@ -176,13 +176,13 @@ impl Page {
         if token.is_empty() {
             return Ok(Self { size, from: None });
         }
-        let read = || -> Result<(Position, String), TokenError> {
+        let read = || -> Result<(Position, Key), TokenError> {
             let (token, key) = token.split_once('.').ok_or(TokenError::Invalid)?;
             let key = URL_SAFE_NO_PAD
                 .decode(key)
                 .map_err(|_| TokenError::Invalid)?;
             let key = String::from_utf8(key).map_err(|_| TokenError::Invalid)?;
-            Ok((scope.position(token)?, key))
+            Ok((scope.position(token)?, Key::from_text(&key)))
         };
         let from = read().map_err(|error| invalid_token("page_token", &error))?;
         Ok(Self {
@@ -227,11 +227,13 @@ impl Page {
         position: &Position,
     ) -> ListObjectsResponse {
         let query = Query::new(membership.clone(), EventTypes::ALL, false);
-        let shown = self.from.as_ref().map(|(_, key)| key.as_str());
+        let after = self
+            .from
+            .as_ref()
+            .map_or(Bound::Unbounded, |(_, key)| Bound::Excluded(key));
         let mut matching = objects
-            .iter()
+            .range::<_, Key>((after, Bound::Unbounded))
             .map(|(_, object)| object)
-            .skip_while(|object| shown.is_some_and(|shown| object.key().as_str() <= shown))
             .filter(|object| query.membership().matches(object))
             .peekable();
         let mut page: Vec<v1::Object> = Vec::new();

@@ -21,6 +21,11 @@ impl Key {
         }
     }
 
+    /// Takes back what [`Key::as_str`] gave.
+    pub fn from_text(text: &str) -> Self {
+        Self { text: text.into() }
+    }
+
     /// Stands before all keys of a namespace.
     pub fn prefix(namespace: &str) -> Self {
         Self {

@@ -14,7 +14,7 @@ use crate::{
     admin::{self, Metrics, Readiness},
     cacher::{Cachers, Settings},
     grpc::{self, AllowList, Api, Counters, Offer},
-    reflector::{self, ConnectOptions, Discovery, ReflectorOptions},
+    reflector::{self, ApiClient, ConnectOptions, Discovery, ReflectorOptions},
     store::HistoryLimits,
     subscription::{Drain, FeedLimits},
     transport::{self, Limits},
@@ -209,7 +209,7 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}, choose another address with {flag}"))
 }
 
-async fn connect(args: &ServeArgs) -> anyhow::Result<kube::Client> {
+async fn connect(args: &ServeArgs) -> anyhow::Result<ApiClient> {
     let options = ConnectOptions {
         kubeconfig: args.cluster.kubeconfig.clone(),
         context: args.cluster.context.clone(),
@@ -222,7 +222,7 @@ async fn connect(args: &ServeArgs) -> anyhow::Result<kube::Client> {
 }
 
 /// Tokens are bound to the cluster by the uid of its `kube-system`, which outlives everything.
-async fn cluster_id(client: &kube::Client) -> anyhow::Result<[u8; 8]> {
+async fn cluster_id(client: &ApiClient) -> anyhow::Result<[u8; 8]> {
     let uid = reflector::fetch::cluster_id(client)
         .await
         .context("cannot read namespace kube-system, which identifies the cluster")?;

@@ -4,67 +4,25 @@ use std::{
     collections::VecDeque,
     sync::Arc,
     task::{Poll, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 
 use super::{
-    Closed, Control, Feed, Item, OnExpired, Outcome, Position, ResetReason, Scope,
+    Begin, Closed, Control, Feed, Item, OnExpired, Outcome, Plan, Position, ResetReason, Scope,
     feed::Seat,
     snapshot::{SnapshotRead, SnapshotStep},
 };
 use crate::{
     resource::ResourceVersion,
     selector::Query,
-    store::{Change, Head, Seq, Since},
+    store::{Seq, Since},
     view::{Read, encode_changes},
 };
 
 /// A message stays under this, unless one change alone is larger. Clients refuse 4 MiB by default.
 const MAX_BATCH: usize = 256 * 1024;
-
-/// What a subscriber asked for, beside the query.
-#[derive(Debug, Clone)]
-pub struct Begin {
-    /// How it starts.
-    pub plan: Plan,
-    /// What to do when its position can't be continued.
-    pub on_expired: OnExpired,
-    /// Longest silence.
-    pub bookmark_interval: Duration,
-    /// When it ends by plan.
-    pub deadline: Option<Instant>,
-    /// When it shall come back after a drain; differs from stream to stream.
-    pub reconnect_delay: Duration,
-}
-
-/// How a subscription starts.
-#[derive(Debug, Clone)]
-pub enum Plan {
-    /// With a snapshot; because a position could not be continued, if there is a reason.
-    Snapshot(Option<ResetReason>),
-    /// After a change that is in the feed's history.
-    After {
-        /// The change.
-        seq: Seq,
-        /// The position that the client knows it by.
-        version: ResourceVersion,
-        /// The epoch it was found in.
-        epoch: u32,
-        /// `Resumed` or `FromNow`.
-        outcome: Outcome,
-    },
-    /// With the difference between an older state and a point of the feed.
-    Difference {
-        /// The difference: one group.
-        changes: Vec<Arc<Change>>,
-        /// Where it leads.
-        head: Head,
-        /// The epoch it was made in.
-        epoch: u32,
-    },
-}
 
 /// One reader of a feed: a position in a view that it shares with all who ask the same.
 ///
@@ -148,6 +106,10 @@ impl Subscription {
                     epoch,
                 };
                 self.started(outcome);
+                if outcome == Outcome::FromNow {
+                    // Without a position a client that is cut off now would have to start over.
+                    self.bookmark();
+                }
             }
             Plan::Difference {
                 changes,

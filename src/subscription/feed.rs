@@ -1,11 +1,13 @@
 //! The meeting point of one writer and many readers of a resource.
 
+mod reader;
+mod writer;
+
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::Waker,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,10 +16,10 @@ use tokio::sync::watch;
 
 use super::{Position, Scope};
 use crate::{
-    resource::{Delta, Gvr, Key, Object, ResourceVersion},
+    resource::{Gvr, ResourceVersion},
     selector::Query,
-    store::{Change, Head, HistoryLimits, Located, Objects, Seq, Since, WatchCache},
-    view::{Mint, Reader, Registry, SharedSnapshot, View},
+    store::{Head, HistoryLimits, WatchCache},
+    view::{Reader, Registry, View},
 };
 
 /// How much a feed keeps.
@@ -209,244 +211,5 @@ impl Feed {
     /// The process-wide drain.
     pub fn drain(&self) -> &Drain {
         &self.drain
-    }
-
-    // ----- the writer's side -----
-
-    /// Takes over a complete state; `rewound` if it does not continue what was held before.
-    pub fn replace(&self, objects: Vec<Arc<Object>>, version: ResourceVersion, rewound: bool) {
-        let wake = {
-            let mut state = self.state.lock();
-            let state = &mut *state;
-            let first = !state.cache.is_synced();
-            if first || rewound {
-                let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-                state.cache.restart(objects, version);
-                self.epoch.fetch_add(u32::from(!first), Ordering::AcqRel);
-                state.views.restart(state.cache.head().seq)
-            } else {
-                let changes = state.cache.replace(objects, version, Instant::now());
-                state.views.publish(&changes)
-            }
-        };
-        self.finish(wake);
-    }
-
-    /// Applies changes in order.
-    pub fn apply(&self, deltas: Vec<Delta>) {
-        let wake = {
-            let mut state = self.state.lock();
-            let changes = state.cache.apply(deltas, Instant::now());
-            state.views.publish(&changes)
-        };
-        self.finish(wake);
-    }
-
-    /// Notes how upstream is.
-    pub fn set_health(&self, health: UpstreamHealth, gone: bool) {
-        let wake = {
-            let mut state = self.state.lock();
-            let upstream = &mut state.upstream;
-            if upstream.health == Some(health) && upstream.gone == gone {
-                return;
-            }
-            upstream.health = Some(health);
-            upstream.gone = gone;
-            upstream.since = SystemTime::now();
-            self.turn.fetch_add(1, Ordering::AcqRel);
-            state.views.wake_all()
-        };
-        self.finish(wake);
-    }
-
-    /// Notes that upstream was heard of.
-    pub fn heard(&self) {
-        self.state.lock().upstream.heard = Instant::now();
-    }
-
-    /// Forgets everything; the feed is unsynced again. Only for a feed that nobody reads.
-    pub fn clear(&self) {
-        {
-            let mut state = self.state.lock();
-            state.cache.clear();
-            state.upstream.health = None;
-            state.upstream.gone = false;
-        }
-        self.finish(Vec::new());
-    }
-
-    /// Wakes the readers whose bookmark or end is due, and drops history that is too old.
-    pub fn tick(&self, now: Instant) {
-        let wake = {
-            let mut state = self.state.lock();
-            state.cache.evict(now);
-            state.views.wake_due(now)
-        };
-        wake.into_iter().for_each(Waker::wake);
-    }
-
-    /// Wakes all readers.
-    pub fn wake_all(&self) {
-        let wake = self.state.lock().views.wake_all();
-        wake.into_iter().for_each(Waker::wake);
-    }
-
-    /// Puts older history in front; see [`WatchCache::prepend`].
-    pub fn prepend(
-        &self,
-        objects: Vec<Arc<Object>>,
-        deltas: Vec<Delta>,
-        floor: ResourceVersion,
-        meets: &ResourceVersion,
-    ) -> bool {
-        let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-        self.state
-            .lock()
-            .cache
-            .prepend(objects, deltas, floor, meets, Instant::now())
-    }
-
-    fn finish(&self, wake: Vec<Waker>) {
-        let pulse = {
-            let state = self.state.lock();
-            Pulse {
-                synced: state.cache.is_synced(),
-                version: state.cache.head().version,
-                health: state.upstream.health,
-                gone: state.upstream.gone,
-            }
-        };
-        self.pulse.send_if_modified(|held| {
-            let changed = *held != pulse;
-            *held = pulse;
-            changed
-        });
-        wake.into_iter().for_each(Waker::wake);
-    }
-
-    // ----- the readers' side -----
-
-    /// Takes a place in the view of a query.
-    pub(super) fn seat(self: &Arc<Self>, query: &Query, due: Instant) -> Seat {
-        let mut state = self.state.lock();
-        let start = state.cache.head().seq;
-        let (scope, epoch) = (self.scope(query), self.epoch.clone());
-        let mint = || -> Mint {
-            Box::new(move |version| {
-                let epoch = epoch.load(Ordering::Acquire);
-                scope.token(&Position {
-                    epoch,
-                    version: version.clone(),
-                })
-            })
-        };
-        let view = state
-            .views
-            .view(query, mint, start, self.limits.view_log_bytes);
-        let reader = view.join(due);
-        Seat {
-            feed: self.clone(),
-            view,
-            reader,
-        }
-    }
-
-    /// The newest point and the state of upstream.
-    pub(super) fn look(&self) -> Look {
-        let state = self.state.lock();
-        Look {
-            head: state.cache.head(),
-            upstream: state.upstream,
-        }
-    }
-
-    /// The newest point, if a reader that has read its view up to `after` has seen everything
-    /// before it.
-    pub(super) fn head_if_read(&self, seat: &Seat, after: Seq) -> Option<Head> {
-        let state = self.state.lock();
-        (seat.view.last() <= after).then(|| state.cache.head())
-    }
-
-    /// The state to start from.
-    pub(super) fn snapshot(&self, view: &View) -> (Arc<SharedSnapshot>, Head, u32) {
-        let state = self.state.lock();
-        let head = state.cache.head();
-        (
-            view.snapshot(|| state.cache.snapshot(), &head),
-            head,
-            self.epoch(),
-        )
-    }
-
-    /// The changes after `seq`.
-    pub(super) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
-        self.state.lock().cache.since(seq, max_bytes)
-    }
-
-    /// Where a position stands, with the epoch and the oldest position that can be continued.
-    pub fn locate(&self, version: &ResourceVersion) -> (Located, u32, ResourceVersion) {
-        let state = self.state.lock();
-        (
-            state.cache.locate(version),
-            self.epoch(),
-            state.cache.floor().clone(),
-        )
-    }
-
-    /// The difference between an older state and now, and the point that it leads to.
-    pub fn difference_from(&self, objects: &Objects) -> (Vec<Arc<Change>>, Head) {
-        let state = self.state.lock();
-        (state.cache.difference_from(objects), state.cache.head())
-    }
-
-    /// One object and the position that was read.
-    pub fn get(&self, key: &Key) -> (Option<Arc<Object>>, ResourceVersion) {
-        let state = self.state.lock();
-        (state.cache.get(key).cloned(), state.cache.head().version)
-    }
-
-    /// All objects as they are, or as they were at `seq`; `None` if that is no longer known.
-    pub fn objects(&self, at: Option<Seq>) -> Option<(Objects, Head)> {
-        let state = self.state.lock();
-        let head = state.cache.head();
-        match at {
-            None => Some((state.cache.snapshot().objects, head)),
-            Some(seq) => state.cache.objects_at(seq).map(|objects| (objects, head)),
-        }
-    }
-
-    /// The newest point.
-    pub fn head(&self) -> Head {
-        self.state.lock().cache.head()
-    }
-
-    /// The current epoch.
-    pub fn epoch(&self) -> u32 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Counts the changes of upstream's health.
-    pub(super) fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Acquire)
-    }
-
-    /// Sizes for metrics.
-    pub fn size(&self) -> FeedSize {
-        let state = self.state.lock();
-        let (history_changes, history_bytes) = state.cache.history_size();
-        let (views, subscriptions, log_bytes) = state.views.size();
-        FeedSize {
-            objects: state.cache.object_count(),
-            history_changes,
-            history_bytes,
-            views,
-            subscriptions,
-            log_bytes,
-        }
-    }
-
-    /// How long upstream has been silent.
-    pub fn silence(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.state.lock().upstream.heard)
     }
 }

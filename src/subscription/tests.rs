@@ -1,5 +1,7 @@
 //! Cursors over a feed, by their rules.
 
+mod breaks;
+
 use std::{
     sync::Arc,
     task::{Poll, Waker},
@@ -11,7 +13,7 @@ use crate::{
     resource::{Delta, Gvr, ResourceVersion},
     selector::Query,
     store::{HistoryLimits, Located, Objects},
-    view::testing::{events, pod, query},
+    view::testing::{brief, events, pod, query},
 };
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -125,11 +127,7 @@ impl Told {
 fn words(item: Item) -> Vec<String> {
     let control = match item {
         Item::Events(slices) => {
-            let name = |event: crate::proto::v1::Event| {
-                let kind = event.r#type().as_str_name();
-                format!("{}@{}{}", event.name, event.resource_version, &kind[11..13])
-            };
-            return events(&slices).into_iter().map(name).collect();
+            return brief(&slices);
         }
         Item::Control(control) => control,
     };
@@ -199,6 +197,39 @@ fn two_subscribers_of_one_query_receive_the_same_allocation() {
 }
 
 #[test]
+fn whoever_starts_from_now_is_told_where_that_is() {
+    let feed = feed();
+    let Plan::After {
+        seq,
+        version,
+        epoch,
+        ..
+    } = after(&feed, 1000)
+    else {
+        unreachable!()
+    };
+    let plan = Plan::After {
+        seq,
+        version,
+        epoch,
+        outcome: Outcome::FromNow,
+    };
+    let mut told = Told::new(&feed, "", begin(plan));
+    assert_eq!(told.all(), ["started FromNow 0", "bookmark 1000"]);
+    set(&feed, "ns/p", 1001);
+    assert_eq!(told.all(), ["p@1001AD"]);
+}
+
+#[test]
+fn a_resource_that_was_not_served_in_between_begins_a_new_epoch() {
+    let feed = feed();
+    feed.set_health(UpstreamHealth::Degraded, true);
+    feed.replace(vec![], rv(1010), false);
+    feed.set_health(UpstreamHealth::Healthy, false);
+    assert_eq!(feed.epoch(), 1);
+}
+
+#[test]
 fn bookmarks_come_in_time_and_advance_over_what_is_filtered_out() {
     let feed = feed();
     let mut told = Told::new(&feed, "app=db", begin(Plan::Snapshot(None)));
@@ -240,224 +271,4 @@ fn a_token_continues_where_it_was_given_out() {
         .map(|token| scope.position(token).expect("our own").version.to_string())
         .collect();
     assert_eq!(versions, ["1001", "1002"]);
-}
-
-// K45, `TestCacheIntervalInvalidationStopsWatch`: a reader whose place is overwritten never jumps.
-#[test]
-fn a_reader_that_history_has_passed_is_reset_or_ended() {
-    for (on_expired, expected) in [
-        (
-            OnExpired::Reset,
-            vec!["reset Lagged 0", "p@1009AD", "old@5AD", "end 1009 2"],
-        ),
-        (OnExpired::Fail, vec!["closed expired"]),
-    ] {
-        let feed = feed_with(limits(600, 300));
-        let begin = Begin {
-            on_expired,
-            ..begin(after(&feed, 1000))
-        };
-        let mut told = Told::new(&feed, "", begin);
-        assert_eq!(told.all(), ["started Resumed 0"]);
-        for version in 1001..1010 {
-            set(&feed, "ns/p", version);
-        }
-        let mut got = told.all();
-        got.sort_by_key(|line| !line.starts_with("reset"));
-        let mut expected: Vec<String> = expected.into_iter().map(String::from).collect();
-        expected[1..].sort();
-        got[1..].sort();
-        assert_eq!(got, expected);
-    }
-}
-
-#[test]
-fn a_reader_behind_the_log_is_served_from_the_history() {
-    let feed = feed_with(limits(1 << 20, 300));
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    told.all();
-    for version in 1001..1010 {
-        set(&feed, "ns/p", version);
-    }
-    let expected: Vec<_> = (1001..1010)
-        .map(|v| format!("p@{v}{}", if v == 1001 { "AD" } else { "MO" }))
-        .collect();
-    assert_eq!(told.all(), expected);
-}
-
-#[test]
-fn a_rewind_resets_and_changes_the_epoch() {
-    let feed = feed();
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    told.all();
-    feed.replace(vec![pod("ns/restored", "u", &[], 7)], rv(50), true);
-    assert_eq!(told.all(), ["reset Rewound 1", "restored@7AD", "end 50 1"]);
-    set(&feed, "ns/p", 51);
-    assert_eq!(told.all(), ["p@51AD"]);
-    let fail = Begin {
-        on_expired: OnExpired::Fail,
-        ..begin(after(&feed, 51))
-    };
-    let mut strict = Told::new(&feed, "", fail);
-    strict.all();
-    feed.replace(vec![], rv(20), true);
-    assert_eq!(strict.all(), ["closed rewound"]);
-}
-
-#[test]
-fn a_relist_is_told_as_the_difference() {
-    let feed = feed();
-    set(&feed, "ns/p", 1001);
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1001)));
-    told.all();
-    feed.replace(vec![pod("ns/q", "q", &[], 1005)], rv(1010), false);
-    assert_eq!(told.all(), ["q@1005AD", "old@1010DE", "p@1010DE"]);
-    told.pass(INTERVAL);
-    assert_eq!(told.all(), ["bookmark 1010"]);
-}
-
-#[test]
-fn a_difference_from_an_old_state_leads_to_the_present() {
-    let feed = feed();
-    set(&feed, "ns/p", 1001);
-    let old: Objects = [
-        pod("ns/gone", "g", &[], 3),
-        pod("ns/old", "u0", &[("app", "web")], 5),
-    ]
-    .into_iter()
-    .map(|object| (object.key().clone(), object))
-    .collect();
-    let (changes, head) = feed.difference_from(&old);
-    let plan = || Plan::Difference {
-        changes: changes.clone(),
-        head: head.clone(),
-        epoch: 0,
-    };
-    let mut told = Told::new(&feed, "", begin(plan()));
-    assert_eq!(
-        told.all(),
-        ["started Resynced 0", "p@1001AD", "gone@1001DE"]
-    );
-    // Where none of it matters to the query a bookmark says where it stands.
-    let mut none = Told::new(&feed, "app=db", begin(plan()));
-    assert_eq!(none.all(), ["started Resynced 0", "bookmark 1001"]);
-}
-
-#[test]
-fn upstream_is_told_when_it_changes_and_at_the_start_only_if_it_is_bad() {
-    let feed = feed();
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    assert_eq!(told.all(), ["started Resumed 0"]);
-    feed.set_health(UpstreamHealth::Degraded, false);
-    assert_eq!(told.all(), ["upstream Degraded"]);
-    let mut late = Told::new(&feed, "", begin(after(&feed, 1000)));
-    assert_eq!(late.all(), ["started Resumed 0", "upstream Degraded"]);
-    feed.set_health(UpstreamHealth::Healthy, false);
-    assert_eq!(told.all(), ["upstream Healthy"]);
-}
-
-#[test]
-fn planned_ends_hand_out_a_last_position() {
-    let feed = feed();
-    let now = Instant::now();
-    let deadline = Some(now + Duration::from_secs(5));
-    let mut told = Told::new(
-        &feed,
-        "app=db",
-        Begin {
-            deadline,
-            ..begin(after(&feed, 1000))
-        },
-    );
-    told.all();
-    set(&feed, "ns/p", 1001);
-    told.pass(Duration::from_secs(6));
-    assert_eq!(told.all(), ["bookmark 1001", "closed timeout"]);
-}
-
-#[test]
-fn a_drain_lets_a_reader_read_to_the_end() {
-    let feed = feed();
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    let mut starting = Told::new(&feed, "", begin(Plan::Snapshot(None)));
-    told.all();
-    set(&feed, "ns/p", 1001);
-    feed.drain().begin();
-    assert_eq!(
-        told.all(),
-        [
-            "draining 700ms",
-            "p@1001AD",
-            "bookmark 1001",
-            "closed draining"
-        ]
-    );
-    assert_eq!(
-        starting.all(),
-        ["started Snapshot 0", "draining 700ms", "closed draining"]
-    );
-}
-
-#[test]
-fn a_resource_that_is_gone_ends_its_streams() {
-    let feed = feed();
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    told.all();
-    feed.set_health(UpstreamHealth::Degraded, true);
-    assert_eq!(
-        told.all(),
-        ["upstream Degraded", "bookmark 1000", "closed not_served"]
-    );
-}
-
-#[test]
-fn leaving_gives_everything_back() {
-    let feed = feed();
-    let told: Vec<_> = (0..100)
-        .map(|at| Told::new(&feed, &format!("n={}", at % 10), begin(after(&feed, 1000))))
-        .collect();
-    assert_eq!((feed.size().views, feed.size().subscriptions), (10, 100));
-    drop(told);
-    assert_eq!((feed.size().views, feed.size().subscriptions), (0, 0));
-}
-
-// F65: whoever joins stands either before or after a write, never in between.
-#[test]
-fn joining_while_events_stream_in_loses_and_repeats_nothing() {
-    let feed = feed();
-    let last = 3000;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for version in 1001..=last {
-                set(&feed, "ns/p", version);
-            }
-        });
-        for reader in 0..4 {
-            let feed = feed.clone();
-            scope.spawn(move || {
-                for round in 0..50 {
-                    let label = format!("app!=x{}", (reader + round) % 3);
-                    let mut told = Told::new(&feed, &label, begin(Plan::Snapshot(None)));
-                    let mut seen: Option<u64> = None;
-                    let mut ended = None;
-                    while ended.is_none_or(|end| seen.unwrap_or(end) < (end + 20).min(last)) {
-                        for line in told.all() {
-                            if let Some(rest) = line.strip_prefix("end ") {
-                                let version = rest.split(' ').next().expect("a version");
-                                ended = version.parse().ok();
-                                seen = ended;
-                            } else if let (Some(before), Some(rest)) =
-                                (seen, line.strip_prefix("p@"))
-                            {
-                                let version: u64 = rest[..rest.len() - 2].parse().expect("number");
-                                assert_eq!(version, before + 1, "{line}");
-                                seen = Some(version);
-                            }
-                        }
-                        std::thread::yield_now();
-                    }
-                }
-            });
-        }
-    });
 }

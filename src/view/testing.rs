@@ -62,3 +62,12 @@ pub(crate) fn events(slices: &[Bytes]) -> Vec<v1::Event> {
     };
     message.frames.into_iter().map(event).collect()
 }
+
+/// The same in short: `name@version` and the first letters of the type.
+pub(crate) fn brief(slices: &[Bytes]) -> Vec<String> {
+    let name = |event: v1::Event| {
+        let kind = event.r#type().as_str_name();
+        format!("{}@{}{}", event.name, event.resource_version, &kind[11..13])
+    };
+    events(slices).into_iter().map(name).collect()
+}

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
+mod admin;
 mod conformance;
 mod daemon;
 mod kube;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     // Tests wait far more than they work.
     arguments.test_threads.get_or_insert(8);
     let mut trials = tidy::trials();
+    trials.extend(admin::trials());
     trials.extend(conformance::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage::close();

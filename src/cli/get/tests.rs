@@ -1,3 +1,5 @@
+//! `get` against scripted answers.
+
 use clap::Parser;
 
 use super::*;

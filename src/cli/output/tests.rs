@@ -1,3 +1,5 @@
+//! Output as people see it, in golden strings.
+
 use super::*;
 use crate::proto::v1::GroupVersionResource;
 

@@ -1,3 +1,5 @@
+//! A session from its first frame to its end.
+
 use std::{
     fs,
     path::Path,

@@ -1,3 +1,5 @@
+//! What the client does after each way in which a stream can end.
+
 use super::*;
 use crate::client::ResetReason;
 

@@ -1,3 +1,5 @@
+//! The resume loop over scripted streams.
+
 use std::sync::Mutex;
 
 use futures::stream::BoxStream;

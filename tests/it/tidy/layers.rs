@@ -150,7 +150,7 @@ pub(super) const ROOM_SAMPLES: Samples = Samples {
             "use crate::{store::S, cacher::{A, B}};",
         )],
         &[("src/store.rs", "fn f() -> crate::view::View {}")],
-        &[("src/view.rs", "use crate::proto::v1::Frame;")],
+        &[("src/store.rs", "use crate::proto::v1::Frame;")],
         &[("src/client.rs", "use crate::{proto::v1, resource::Gvr};")],
         &[("src/store.rs", "use super::view::View;")],
         &[("src/store/history.rs", "use super::super::view::View;")],

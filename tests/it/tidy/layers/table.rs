@@ -66,7 +66,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "proto",
         uses: &[],
-        libraries: &["tonic", "tonic_prost"],
+        libraries: &["tonic", "tonic_prost", "tonic_types"],
     },
     Room {
         name: "resource",
@@ -85,12 +85,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "view",
-        uses: &["resource", "selector", "store"],
+        uses: &["proto", "resource", "selector", "store"],
         libraries: &[],
     },
     Room {
         name: "subscription",
-        uses: &["resource", "store", "view"],
+        uses: &["resource", "selector", "store", "view"],
         libraries: TOKIO,
     },
     Room {
@@ -146,6 +146,8 @@ pub(crate) const ROOMS: &[Room] = &[
             "subscription",
             "reflector",
             "cacher",
+            "transport",
+            "grpc",
         ],
         libraries: ADMIN,
     },

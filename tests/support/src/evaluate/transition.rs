@@ -25,7 +25,7 @@ pub struct Expected {
     pub version: u64,
     /// The object as delivered; for DELETED the last matching state with the new version.
     pub object: Value,
-    /// The state before, for MODIFIED.
+    /// The state before, for MODIFIED and DELETED.
     pub old: Option<Value>,
 }
 
@@ -108,7 +108,7 @@ pub fn expected_events(truth: &Truth, filter: &Filter) -> Vec<Expected> {
 /// The objects that exist at `version`, by key.
 #[must_use]
 pub fn state_at(truth: &Truth, version: u64) -> BTreeMap<String, Stored> {
-    let mut state = BTreeMap::new();
+    let mut last: BTreeMap<String, (&Commit, &Value)> = BTreeMap::new();
     for commit in truth
         .commits
         .iter()
@@ -116,22 +116,21 @@ pub fn state_at(truth: &Truth, version: u64) -> BTreeMap<String, Stored> {
     {
         let key = object_key(&commit.namespace, &commit.name);
         match &commit.current {
-            None => {
-                state.remove(&key);
-            }
-            Some(value) => {
-                let stored = Stored {
-                    namespace: commit.namespace.clone(),
-                    name: commit.name.clone(),
-                    uid: uid_of(value, commit),
-                    version: commit.version,
-                    value: value.clone(),
-                };
-                state.insert(key, stored);
-            }
-        }
+            None => last.remove(&key),
+            Some(value) => last.insert(key, (commit, value)),
+        };
     }
-    state
+    let stored = |(key, (commit, value)): (String, (&Commit, &Value))| {
+        let stored = Stored {
+            namespace: commit.namespace.clone(),
+            name: commit.name.clone(),
+            uid: uid_of(value, commit),
+            version: commit.version,
+            value: value.clone(),
+        };
+        (key, stored)
+    };
+    last.into_iter().map(stored).collect()
 }
 
 fn uid_of(value: &Value, commit: &Commit) -> String {
@@ -161,13 +160,11 @@ fn step(commit: &Commit, matcher: &Matcher) -> Vec<Expected> {
     };
     let added = |cause, new| event("ADDED", cause, new, presentable(new, None), None);
     let deleted = |cause, old| {
-        event(
-            "DELETED",
-            cause,
-            old,
+        let (last, before) = (
             presentable(old, Some(commit.version)),
-            None,
-        )
+            presentable(old, None),
+        );
+        event("DELETED", cause, old, last, Some(before))
     };
     match (old, new) {
         (None, None) => vec![],

@@ -15,6 +15,7 @@ use super::object::Object;
 use super::patch::PatchKind;
 use super::refusal::Refusal;
 use super::resources::built_in;
+use super::reviews::Access;
 use super::store::State;
 use super::writes::{Author, Preconditions};
 
@@ -67,6 +68,7 @@ struct Shared {
     options: Mutex<Options>,
     script: Mutex<Script>,
     journal: Arc<Journal>,
+    access: Mutex<Access>,
     revision: watch::Sender<u64>,
 }
 
@@ -95,6 +97,7 @@ impl Cluster {
         let shared = Shared {
             state: Mutex::new(state),
             script: Mutex::default(),
+            access: Mutex::default(),
             journal: Arc::new(Journal::new(Instant::now())),
             revision: watch::channel(options.first_revision).0,
             options: Mutex::new(options.clone()),
@@ -257,6 +260,10 @@ impl Cluster {
         act(&mut self.shared.script.lock())
     }
 
+    pub(super) fn access<T>(&self, act: impl FnOnce(&mut Access) -> T) -> T {
+        act(&mut self.shared.access.lock())
+    }
+
     pub(super) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.shared.state.lock())
     }
@@ -278,6 +285,18 @@ impl Cluster {
         let object = act(&mut state)?;
         self.shared.revision.send_replace(state.visible());
         Ok(object.value.clone())
+    }
+
+    /// What [`Cluster::write`] would answer, with nothing written.
+    pub(super) fn try_out(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<Arc<Object>, Refusal>,
+    ) -> Result<Value, Refusal> {
+        let mut state = self.shared.state.lock();
+        state.dry = true;
+        let outcome = act(&mut state);
+        state.dry = false;
+        outcome.map(|object| object.value.clone())
     }
 
     /// Waits until readers may see `version`, at most [`Options::fresh_wait`].

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::resources::ResourceSpec;
+use super::subresources;
 
 /// A JSON document with its content type.
 pub(super) type Document = (String, Value);
@@ -37,6 +38,15 @@ pub(super) fn document(cluster: &Cluster, path: &str, accept: &str) -> Option<Do
         }
         _ => None,
     }
+}
+
+/// Whether a path lies below a served group and version.
+pub(super) fn serves_version_of(cluster: &Cluster, path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    cluster.read(|state| {
+        let mut served = state.tables.values().filter(|table| table.served);
+        served.any(|table| path.starts_with(&format!("{}/", base(&table.spec.api_version()))))
+    })
 }
 
 fn version() -> Value {
@@ -109,11 +119,17 @@ fn resources(specs: &[ResourceSpec], group: &str, version: &str) -> Option<Value
             entry["shortNames"] = json!(spec.short_names);
         }
         list.push(entry);
-        if spec.has_status {
-            list.push(json!({
-                "name": format!("{}/status", spec.resource), "singularName": "",
-                "namespaced": spec.namespaced, "kind": spec.kind, "verbs": ["get", "patch", "update"],
-            }));
+        for sub in subresources::of(spec) {
+            let mut entry = json!({
+                "name": format!("{}/{}", spec.resource, sub.name), "singularName": "",
+                "namespaced": spec.namespaced, "kind": spec.kind, "verbs": sub.verbs,
+            });
+            if let Some((group, version, kind)) = sub.kind {
+                entry["group"] = json!(group);
+                entry["version"] = json!(version);
+                entry["kind"] = json!(kind);
+            }
+            list.push(entry);
         }
     }
     let group_version = if group.is_empty() {
@@ -180,10 +196,21 @@ fn aggregated_entry(spec: &ResourceSpec) -> Value {
     if !spec.short_names.is_empty() {
         entry["shortNames"] = json!(spec.short_names);
     }
-    if spec.has_status {
-        entry["subresources"] = json!([{
-            "subresource": "status", "responseKind": kind, "verbs": ["get", "patch", "update"],
-        }]);
+    let subresources = subresources::of(spec).into_iter().map(|sub| {
+        let own = (
+            spec.group.as_str(),
+            spec.version.as_str(),
+            spec.kind.as_str(),
+        );
+        let (group, version, kind) = sub.kind.unwrap_or(own);
+        json!({
+            "subresource": sub.name, "verbs": sub.verbs,
+            "responseKind": { "group": group, "version": version, "kind": kind },
+        })
+    });
+    let subresources: Vec<Value> = subresources.collect();
+    if !subresources.is_empty() {
+        entry["subresources"] = json!(subresources);
     }
     entry
 }

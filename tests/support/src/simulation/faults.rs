@@ -26,7 +26,7 @@ pub enum Verb {
     WatchList,
     /// Watches that begin after a resourceVersion.
     WatchFrom,
-    /// Everything that changes objects.
+    /// Everything that changes objects, and reviews.
     Write,
     /// Discovery, `/version` and the probes.
     Other,
@@ -224,7 +224,7 @@ impl Disruption {
     pub fn unsafe_delete() -> Self {
         let text = "saw a DELETED event, but object data is corrupt";
         let mut refusal = Refusal::new(500, "StoreReadError", text);
-        refusal.details =
+        *refusal.details =
             json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": text }] });
         Self::LastLines(vec![error_line(&refusal)])
     }

@@ -163,7 +163,11 @@ impl WatchQuery {
     pub(super) fn parse(query: &Query, watch_list: bool) -> Result<Self, Refusal> {
         let matching = query.get("resourceVersionMatch");
         let asked = query.get("sendInitialEvents");
-        let version = query.number("resourceVersion")?.unwrap_or(0);
+        // Upstream an unreadable version is told as 500 here, and as 400 by lists.
+        let version = query
+            .number("resourceVersion")
+            .map_err(|refused| Refusal::new(500, "", refused.message));
+        let version = version?.unwrap_or(0);
         if !asked.is_empty() && !watch_list {
             return Err(Refusal::invalid(
                 "sendInitialEvents",
@@ -271,6 +275,7 @@ mod tests {
             (explicit, false, Err(422)),
             (quiet, true, Ok((WatchStart::Now, false))),
             ("sendInitialEvents=true", true, Err(422)),
+            ("resourceVersion=x", true, Err(500)),
             (
                 "resourceVersion=7&resourceVersionMatch=NotOlderThan",
                 true,

@@ -15,7 +15,7 @@ pub struct Refusal {
     /// Text for people.
     pub message: String,
     /// `details` of the Status; null for none.
-    pub details: Value,
+    pub details: Box<Value>,
     /// Where a list may go on inconsistently after its token expired; empty otherwise.
     pub continue_token: String,
 }
@@ -28,7 +28,7 @@ impl Refusal {
             code,
             reason: reason.to_owned(),
             message: message.into(),
-            details: Value::Null,
+            details: Box::new(Value::Null),
             continue_token: String::new(),
         }
     }
@@ -40,7 +40,7 @@ impl Refusal {
             details["group"] = json!(group);
         }
         details["kind"] = json!(plural);
-        self.details = details;
+        self.details = Box::new(details);
         self
     }
 
@@ -82,10 +82,10 @@ impl Refusal {
             "Invalid",
             format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}"),
         );
-        refusal.details = json!({
+        refusal.details = Box::new(json!({
             "group": "meta.k8s.io", "kind": "ListOptions",
             "causes": [{ "reason": "FieldValueForbidden", "message": why, "field": field }],
-        });
+        }));
         refusal
     }
 
@@ -126,10 +126,10 @@ impl Refusal {
     pub fn too_large(asked: u64, current: u64) -> Self {
         let text = format!("Too large resource version: {asked}, current: {current}");
         let mut refusal = Self::new(504, "Timeout", format!("Timeout: {text}"));
-        refusal.details = json!({
+        refusal.details = Box::new(json!({
             "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
             "retryAfterSeconds": 1,
-        });
+        }));
         refusal
     }
 
@@ -154,7 +154,7 @@ impl Refusal {
             status["metadata"]["continue"] = json!(self.continue_token);
         }
         if !self.details.is_null() {
-            status["details"] = self.details.clone();
+            status["details"] = self.details.as_ref().clone();
         }
         status["code"] = json!(self.code);
         status

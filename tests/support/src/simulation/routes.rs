@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
 use super::discovery;
 use super::faults::{Action, FaultId, Verb};
 use super::journal::Receipt;
-use super::list::list;
 use super::output::{Link, Output, Torn};
-use super::patch::PatchKind;
-use super::query::{ListQuery, Query, WatchQuery, WatchStart};
+use super::query::{Query, WatchQuery, WatchStart};
 use super::refusal::Refusal;
 use super::resources::ResourceSpec;
+use super::reviews;
 use super::store::not_served;
+use super::subresources;
+use super::verbs::{body, objects};
 use super::watch::Watch;
-use super::writes::{Author, Preconditions};
 
 /// One request, read to its end.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Answer {
         }
     }
 
-    fn json(status: u16, value: &Value) -> Self {
+    pub(super) fn json(status: u16, value: &Value) -> Self {
         Self::whole(status, "application/json", value.to_string())
     }
 
@@ -112,7 +112,10 @@ impl Target {
         let spec = cluster.read(|state| state.table(&id).ok().map(|table| table.spec.clone()))?;
         let fits = spec.version == version
             && (spec.namespaced || namespace.is_empty())
-            && (subresource.is_empty() || (subresource == "status" && spec.has_status));
+            && (subresource.is_empty()
+                || subresources::of(&spec)
+                    .iter()
+                    .any(|known| known.name == subresource));
         fits.then(|| Self {
             spec,
             namespace: namespace.to_owned(),
@@ -123,17 +126,26 @@ impl Target {
 }
 
 /// The verb as discovery and RBAC name it.
-pub(super) fn verb(request: &Request, target: &Target) -> &'static str {
+fn verb(request: &Request, target: &Target) -> &'static str {
     match (request.method.as_str(), target.name.is_empty()) {
         ("GET" | "HEAD", _) if request.query.flag("watch") => "watch",
         ("GET" | "HEAD", true) => "list",
         ("GET" | "HEAD", false) => "get",
-        ("POST", true) => "create",
+        ("POST", _) => "create",
         ("PUT", false) => "update",
         ("PATCH", false) => "patch",
         ("DELETE", true) => "deletecollection",
         ("DELETE", false) => "delete",
         _ => "",
+    }
+}
+
+/// The resource and the verb of a request; both are empty where there are none.
+pub(super) fn names(target: Option<&Target>, request: &Request) -> (String, &'static str) {
+    match (target, reviews::resource(&request.path)) {
+        (Some(target), _) => (target.spec.id(), verb(request, target)),
+        (None, Some(review)) => (review.to_owned(), "create"),
+        (None, None) => (String::new(), ""),
     }
 }
 
@@ -169,47 +181,21 @@ pub(super) async fn answer(
         .map(|target| target.spec.id())
         .unwrap_or_default();
     let kinds = kinds(cluster, &request, verb);
-    let mut fault = cluster.script(|script| script.take(&resource, &kinds));
-    if let Some((id, action)) = &fault {
-        let bite = || cluster.script(|script| script.bite(*id));
-        match action {
-            Action::Respond {
-                status,
-                headers,
-                body,
-            } => {
-                bite();
-                let body = Payload::Whole(body.clone());
-                return Some(Answer {
-                    status: *status,
-                    headers: headers.clone(),
-                    body,
-                });
-            }
-            Action::Reset => {
-                bite();
-                link.reset_at_end();
-                return None;
-            }
-            Action::Freeze => {
-                bite();
-                std::future::pending::<()>().await;
-            }
-            Action::Delay(pause) => {
-                bite();
-                tokio::time::sleep(*pause).await;
-                fault = None;
-            }
-            _ => {}
-        }
-    }
+    let fault = cluster.script(|script| script.take(&resource, &kinds));
+    let mut fault = match meet(cluster, link, fault).await {
+        Met::Answer(answer) => return Some(answer),
+        Met::Drop => return None,
+        Met::Later(fault) => fault,
+    };
     let Some(target) = target else {
         return Some(other(cluster, &request));
     };
     let answered = match verb {
         _ if !target.spec.allows(verb) => Err(Refusal::method_not_allowed()),
-        "watch" => watch(cluster, link, &target, &request, fault.take())
-            .inspect(|_| receipt.watches(&resource)),
+        "watch" => {
+            let opened = watch(cluster, link, &target, &request, fault.take()).await;
+            opened.inspect(|_| receipt.watches(&resource))
+        }
         _ => objects(cluster, &target, &request, verb).await,
     };
     let answer = answered.unwrap_or_else(|refusal| Answer::refused(&refusal));
@@ -219,18 +205,74 @@ pub(super) async fn answer(
     })
 }
 
+/// What a fault leaves to do.
+enum Met {
+    Answer(Answer),
+    Drop,
+    /// The fault, if it strikes the body.
+    Later(Option<(FaultId, Action)>),
+}
+
+/// Lets a fault strike before the request is looked at.
+async fn meet(cluster: &Cluster, link: &Link, fault: Option<(FaultId, Action)>) -> Met {
+    let Some((id, action)) = fault else {
+        return Met::Later(None);
+    };
+    let bite = || cluster.script(|script| script.bite(id));
+    match action {
+        Action::Respond {
+            status,
+            headers,
+            body,
+        } => {
+            bite();
+            Met::Answer(Answer {
+                status,
+                headers,
+                body: Payload::Whole(body),
+            })
+        }
+        Action::Reset => {
+            bite();
+            link.reset_at_end();
+            Met::Drop
+        }
+        Action::Freeze => {
+            bite();
+            std::future::pending().await
+        }
+        Action::Delay(pause) => {
+            bite();
+            tokio::time::sleep(pause).await;
+            Met::Later(None)
+        }
+        body => Met::Later(Some((id, body))),
+    }
+}
+
 fn other(cluster: &Cluster, request: &Request) -> Answer {
     match request.path.trim_end_matches('/') {
         "/healthz" | "/livez" | "/readyz" => return Answer::whole(200, "text/plain", "ok"),
         _ => {}
     }
+    if let Some(resource) = reviews::resource(&request.path) {
+        let answered = body(request).map(|review| reviews::answer(cluster, resource, review));
+        return match answered {
+            Ok(review) => Answer::json(201, &review),
+            Err(refusal) => Answer::refused(&refusal),
+        };
+    }
     match discovery::document(cluster, &request.path, &request.accept) {
         Some((content_type, value)) => Answer::whole(200, &content_type, value.to_string()),
-        None => Answer::refused(&not_served()),
+        None if discovery::serves_version_of(cluster, &request.path) => {
+            Answer::refused(&not_served())
+        }
+        // Nobody at all answers for such a path, so nobody says it with a Status.
+        None => Answer::whole(404, "text/plain; charset=utf-8", "404 page not found\n"),
     }
 }
 
-fn watch(
+async fn watch(
     cluster: &Cluster,
     link: &Arc<Link>,
     target: &Target,
@@ -254,8 +296,9 @@ fn watch(
             )
         }),
     };
+    let begun = watch.begin().await;
     // Ends with the body, which the connection owns.
-    tokio::spawn(watch.run(output));
+    tokio::spawn(watch.run(begun, output));
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     Ok(Answer {
         status: 200,
@@ -278,127 +321,4 @@ fn struck(cluster: &Cluster, link: &Arc<Link>, answer: Answer, fault: (FaultId, 
         body: Payload::Stream(pieces),
         ..answer
     }
-}
-
-async fn objects(
-    cluster: &Cluster,
-    target: &Target,
-    request: &Request,
-    verb: &str,
-) -> Result<Answer, Refusal> {
-    let (resource, namespace, name) = (target.spec.id(), &target.namespace, &target.name);
-    let manager = request.query.get("fieldManager");
-    let agent = request.user_agent.split('/').next().unwrap_or_default();
-    let manager = [manager, agent, "unknown"]
-        .into_iter()
-        .find(|name| !name.is_empty());
-    let author = Author {
-        manager: manager.unwrap_or_default(),
-        status: target.subresource == "status",
-    };
-    match verb {
-        "get" => cluster
-            .get(&resource, namespace, name)
-            .map(|object| Answer::json(200, &object)),
-        "list" => {
-            let query = ListQuery::parse(&request.query)?;
-            let body = list(cluster, &target.spec, namespace, &query).await?;
-            Ok(Answer::whole(200, "application/json", body))
-        }
-        "create" => {
-            let body = body(request)?;
-            cluster.write(|state| {
-                let inside = target.spec.namespaced;
-                if inside && state.get("namespaces", "", namespace).is_err() {
-                    return Err(Refusal::not_found("namespaces", namespace));
-                }
-                state.create(&resource, namespace, body, author)
-            })
-        }
-        .map(|object| Answer::json(201, &object)),
-        "update" => {
-            let mut body = body(request)?;
-            if body["metadata"]["name"].is_null() && body["metadata"].is_object() {
-                body["metadata"]["name"] = json!(name);
-            }
-            if body["metadata"]["name"] != json!(name) {
-                let text = "the name of the object does not match the name on the URL";
-                return Err(Refusal::bad_request(text));
-            }
-            let updated = cluster.write(|state| state.update(&resource, namespace, body, author));
-            updated.map(|object| Answer::json(200, &object))
-        }
-        "patch" => {
-            let kind = PatchKind::of(&request.content_type).ok_or_else(unsupported)?;
-            let change = body(request)?;
-            let patched = cluster
-                .write(|state| state.patch(&resource, namespace, name, (kind, &change), author));
-            patched.map(|object| Answer::json(200, &object))
-        }
-        "delete" => delete(cluster, target, request),
-        _ => delete_all(cluster, target, request),
-    }
-}
-
-fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
-    let options = if request.body.is_empty() {
-        Value::Null
-    } else {
-        body(request)?
-    };
-    let text = |field: &str| {
-        options["preconditions"][field]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let expected = Preconditions {
-        uid: text("uid"),
-        resource_version: text("resourceVersion"),
-    };
-    let (resource, name) = (target.spec.id(), &target.name);
-    let object =
-        cluster.write(|state| state.delete(&resource, &target.namespace, name, &expected))?;
-    if !object["metadata"]["deletionTimestamp"].is_null() {
-        return Ok(Answer::json(200, &object));
-    }
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-        "details": {
-            "name": name, "group": target.spec.group, "kind": target.spec.resource,
-            "uid": object["metadata"]["uid"],
-        },
-    });
-    Ok(Answer::json(200, &status))
-}
-
-fn delete_all(cluster: &Cluster, target: &Target, request: &Request) -> Result<Answer, Refusal> {
-    let selector = request.query.selector()?;
-    let resource = target.spec.id();
-    for object in cluster.objects_at(&resource, cluster.revision())? {
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-        let (namespace, name) = (text("namespace"), text("name"));
-        let inside = target.namespace.is_empty() || target.namespace == namespace;
-        if inside && selector.matches(&object) {
-            cluster.delete(&resource, namespace, name)?;
-        }
-    }
-    Ok(Answer::json(
-        200,
-        &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }),
-    ))
-}
-
-fn unsupported() -> Refusal {
-    let text = "the body of the request was in an unknown format - accepted media types include: \
-                application/json";
-    Refusal::new(415, "UnsupportedMediaType", text)
-}
-
-fn body(request: &Request) -> Result<Value, Refusal> {
-    if request.content_type.contains("protobuf") {
-        return Err(unsupported());
-    }
-    serde_json::from_slice(&request.body)
-        .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
 }

@@ -21,7 +21,7 @@ use super::cluster::Cluster;
 use super::journal::Receipt;
 use super::output::{Link, Torn};
 use super::query::Query;
-use super::routes::{Answer, Payload, Request, Target, answer, verb};
+use super::routes::{Answer, Payload, Request, Target, answer, names};
 
 /// Largest request body, as upstream (`MaxRequestBodyBytes` is 3 MiB).
 const MAX_BODY: usize = 3 << 20;
@@ -141,13 +141,11 @@ async fn handle(
     };
     let mut receipt = {
         let target = Target::find(&cluster, uri.path());
-        let verb = target
-            .as_ref()
-            .map_or("other", |target| match verb(&incoming, target) {
-                known @ ("list" | "watch" | "get") => known,
-                _ => "other",
-            });
-        let resource = target.map(|target| target.spec.id()).unwrap_or_default();
+        let (resource, verb) = names(target.as_ref(), &incoming);
+        let verb = match verb {
+            known @ ("list" | "watch" | "get") => known,
+            _ => "other",
+        };
         cluster.journal().arrive(&resource, verb, &uri.to_string())
     };
     let answered = match Limited::new(request.into_body(), MAX_BODY).collect().await {

@@ -116,6 +116,8 @@ pub(super) struct State {
     pub(super) abandoned: Vec<Truth>,
     pub(super) random: fastrand::Rng,
     pub(super) clock: fn() -> Timestamp,
+    /// Commits nothing while on.
+    pub(super) dry: bool,
 }
 
 impl State {
@@ -130,6 +132,7 @@ impl State {
             abandoned: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
             clock,
+            dry: false,
         }
     }
 
@@ -174,8 +177,11 @@ impl State {
     /// Commits one write at the next revision; `None` deletes. Returns what the write left
     /// behind: the new object, or the last state with the version of its deletion.
     pub(super) fn commit(&mut self, resource: &str, key: &str, next: Option<Value>) -> Arc<Object> {
-        self.revision += 1;
-        let version = self.revision;
+        let version = self.revision + 1;
+        if self.dry {
+            return self.would_leave(resource, key, next);
+        }
+        self.revision = version;
         let table = self
             .tables
             .get_mut(resource)
@@ -205,6 +211,17 @@ impl State {
         }
         table.wake();
         left
+    }
+
+    fn would_leave(&self, resource: &str, key: &str, next: Option<Value>) -> Arc<Object> {
+        let present = self
+            .tables
+            .get(resource)
+            .and_then(|table| table.objects.get(key));
+        let value = next
+            .or_else(|| present.map(|object| object.value.clone()))
+            .unwrap_or_default();
+        Arc::new(Object::new(with_version(value, self.revision)))
     }
 
     /// The objects at exactly `version`, from `start` on.

@@ -49,6 +49,12 @@ struct Cursor {
     last_call: bool,
 }
 
+/// A watch that has taken its position.
+#[derive(Debug)]
+pub(super) struct Begun(Result<Started, Refusal>);
+
+type Started = (Cursor, Vec<Arc<Object>>, watch::Receiver<()>);
+
 /// What there is to do.
 #[derive(Debug, Default)]
 struct Turn {
@@ -63,20 +69,14 @@ struct Turn {
 
 impl Watch {
     /// Runs until the reader goes, the time is up, or the resource does.
-    pub(super) async fn run(self, mut output: Output) {
+    pub(super) async fn run(self, begun: Begun, mut output: Output) {
         // Every end is told by the end of the body.
-        let _ = self.serve(&mut output).await;
+        let _ = self.serve(begun, &mut output).await;
     }
 
-    async fn serve(&self, output: &mut Output) -> Result<(), Gone> {
+    async fn serve(&self, begun: Begun, output: &mut Output) -> Result<(), Gone> {
         let resource = self.spec.id();
-        let Ok(mut signal) = self
-            .cluster
-            .read(|state| state.table(&resource).map(|table| table.signal.subscribe()))
-        else {
-            return Err(Gone);
-        };
-        let (mut cursor, initial) = match self.begin(&resource).await {
+        let (mut cursor, initial, mut signal) = match begun.0 {
             Ok(begun) => begun,
             Err(refused) => return refuse(output, &refused).await,
         };
@@ -114,12 +114,19 @@ impl Watch {
         }
     }
 
-    async fn begin(&self, resource: &str) -> Result<(Cursor, Vec<Arc<Object>>), Refusal> {
+    /// Takes the position and the initial objects, before anything is answered. A refusal is
+    /// told inside the stream, as upstream.
+    pub(super) async fn begin(&self) -> Begun {
+        Begun(self.start().await)
+    }
+
+    async fn start(&self) -> Result<Started, Refusal> {
+        let resource = self.spec.id();
         if let WatchStart::Initial(version) = self.query.start {
             self.cluster.fresh(version).await?;
         }
         self.cluster.read(|state| {
-            let table = state.table(resource)?;
+            let table = state.table(&resource)?;
             let visible = state.visible();
             let (position, initial) = match self.query.start {
                 WatchStart::Initial(_) => {
@@ -146,7 +153,7 @@ impl Watch {
                 deadline: now + Duration::from_secs(seconds),
                 last_call: false,
             };
-            Ok((cursor, initial))
+            Ok((cursor, initial, table.signal.subscribe()))
         })
     }
 
@@ -321,28 +328,36 @@ impl Watch {
 }
 
 /// An object of zero values, as bookmarks carry it: compiled-in types show what their encoding
-/// doesn't omit, so a pod has `containers: null`.
-fn blank(spec: &ResourceSpec, mut metadata: Value) -> Value {
-    if !spec.custom {
-        metadata["creationTimestamp"] = Value::Null;
-    }
+/// doesn't omit, so a pod has `containers: null` (seen on 1.37).
+fn blank(spec: &ResourceSpec, metadata: Value) -> Value {
     let mut object = json!({
         "kind": spec.kind, "apiVersion": spec.api_version(), "metadata": metadata,
     });
-    match spec.kind.as_str() {
-        "Pod" => object["spec"] = json!({ "containers": null }),
-        "Deployment" => {
-            object["spec"] = json!({
-                "selector": null,
-                "template": { "metadata": { "creationTimestamp": null }, "spec": { "containers": null } },
-                "strategy": {},
-            });
+    let template = json!({ "metadata": {}, "spec": { "containers": null } });
+    let (inner, status) = match spec.id().as_str() {
+        "pods" => (json!({ "containers": null }), json!({})),
+        "namespaces" => (json!({}), json!({})),
+        "services" => (json!({}), json!({ "loadBalancer": {} })),
+        "nodes" => {
+            let endpoints = json!({ "kubeletEndpoint": { "Port": 0 } });
+            let info = json!({ "machineID": "", "kubeletVersion": "", "osImage": "" });
+            (
+                json!({}),
+                json!({ "daemonEndpoints": endpoints, "nodeInfo": info }),
+            )
         }
-        _ => {}
-    }
-    if !spec.custom && spec.has_status {
-        object["status"] = json!({});
-    }
+        "deployments.apps" => (
+            json!({ "replicas": 0, "selector": null, "template": template, "strategy": {} }),
+            json!({}),
+        ),
+        "replicasets.apps" => (
+            json!({ "replicas": 0, "selector": null, "template": template }),
+            json!({ "replicas": 0 }),
+        ),
+        _ => return object,
+    };
+    object["spec"] = inner;
+    object["status"] = status;
     object
 }
 

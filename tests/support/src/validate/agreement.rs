@@ -84,7 +84,7 @@ impl<'a> Window<'a> {
             let Some((_, their)) = theirs.next() else {
                 return Some(at().says(format!("{} isn't seen by {name}", told(event))));
             };
-            if told(event) != told(their) {
+            if head(event) != head(their) {
                 return Some(at().says(format!(
                     "{} where {name} saw {}",
                     told(event),
@@ -102,6 +102,19 @@ impl<'a> Window<'a> {
                 .says(format!("{name} also saw {}", told(their))),
         )
     }
+}
+
+fn head(event: &Event) -> (&str, &str, &str, &str, &str, u64) {
+    let Event {
+        kind,
+        cause,
+        namespace,
+        name,
+        uid,
+        version,
+        ..
+    } = event;
+    (kind, cause, namespace, name, uid, *version)
 }
 
 fn told(event: &Event) -> String {

@@ -1,36 +1,36 @@
 //! G22: objects are the apiserver's, number by number and key by key.
 
+use std::collections::HashSet;
+
 use super::Violation;
 use super::case::Case;
 use super::history::{History, Prepared};
+use super::sound::{Told, told};
 use crate::evaluate::{object_key, presentable};
-use crate::trace::{Event, Frame};
+use crate::trace::Event;
 
 /// G22: integers keep their spelling, keys their order and unknown fields their place;
 /// `apiVersion` and `kind` come first, `metadata.managedFields` doesn't come.
 #[must_use]
 pub fn faithful_bytes(case: &Case<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
+    // Many streams deliver the same: each event is judged once.
+    let mut faithful: HashSet<(usize, Told<'_>)> = HashSet::new();
     for segment in &case.segments {
-        let frames = &case.stream(segment).frames;
         let history = &case.histories[segment.history];
-        let rest = frames.iter().enumerate().skip(segment.first);
-        for (place, (_, frame)) in rest {
-            match frame {
-                Frame::Reset { .. } if place > segment.first && !segment.resets.is_empty() => {
-                    // The next segment's, unless this Reset belongs to the opening.
-                    if case
-                        .segments_of(segment.stream)
-                        .any(|one| one.first == place)
-                    {
-                        break;
-                    }
+        let snapshot = segment
+            .snapshot
+            .as_ref()
+            .map_or(&[][..], |snapshot| &snapshot.events);
+        for (place, event) in snapshot.iter().copied().chain(segment.events()) {
+            if faithful.contains(&(segment.history, told(event))) {
+                continue;
+            }
+            match unfaithful(event, history) {
+                Some(why) => violations.push(case.at(segment.stream, place).says(why)),
+                None => {
+                    faithful.insert((segment.history, told(event)));
                 }
-                Frame::Event(event) => {
-                    let at = || case.at(segment.stream, place);
-                    violations.extend(unfaithful(event, history).map(|why| at().says(why)));
-                }
-                _ => {}
             }
         }
     }
@@ -39,10 +39,10 @@ pub fn faithful_bytes(case: &Case<'_>) -> Vec<Violation> {
 
 fn unfaithful(event: &Event, history: &History<'_>) -> Option<String> {
     let name = object_key(&event.namespace, &event.name);
-    let told = |why: String| format!("{} {name} at {}: {why}", event.kind, event.version);
+    let says = |why: String| format!("{} {name} at {}: {why}", event.kind, event.version);
     if !event.object.trim_start().starts_with("{\"apiVersion\":") {
         let start: String = event.object.chars().take(40).collect();
-        return Some(told(format!("expected apiVersion first, got {start}")));
+        return Some(says(format!("expected apiVersion first, got {start}")));
     }
     let of_uid = |value: &&serde_json::Value| value["metadata"]["uid"] == event.uid.as_str();
     let (candidates, restamp): (Vec<_>, _) = if event.kind == "DELETED" {
@@ -74,7 +74,7 @@ fn unfaithful(event: &Event, history: &History<'_>) -> Option<String> {
         let why = Prepared::new(presentable(state, restamp)).difference(&event.object)?;
         first = first.or(Some(why));
     }
-    Some(told(first.unwrap_or_else(|| {
+    Some(says(first.unwrap_or_else(|| {
         "the apiserver never had such an object".into()
     })))
 }

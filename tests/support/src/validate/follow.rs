@@ -299,49 +299,72 @@ impl Walk<'_, '_> {
             .map(|(_, event)| event.version)
             .max()
             .unwrap_or(0);
-        let mut found = Vec::new();
-        let mut why = None;
-        // The daemon stood anywhere before the next event that it would have had to deliver.
-        let latest = self
-            .wanted(place.next)
-            .map_or(self.projection.events.len(), |(next, _)| next);
-        for from in place.next..=latest {
-            let begin = if from == place.next {
-                place.version
-            } else {
-                self.version_of(from - 1)
-            };
-            self.ends(
-                Place {
-                    version: begin,
-                    next: from,
-                },
-                lower,
-                upper,
-                |end, net| {
-                    if net.len(self.filter) != got.len() && !partial {
+        let frame = got.first().map_or(0, |(frame, _)| *frame);
+        let mut closest = None;
+        // The second round only explains why the first found nothing.
+        for explain in [false, true] {
+            let mut found = Vec::new();
+            for begin in self.begins(place) {
+                self.ends(begin, lower, upper, |end, net| {
+                    let size = net.len(self.filter);
+                    let fits = (size == got.len() || partial) && net.resembles(got);
+                    if !fits && !(explain && size >= got.len()) {
                         return;
                     }
-                    for leavers in [Leavers::AtTheirVersion, Leavers::AtTheEnd] {
-                        let events = net.events(end.version, self.history, leavers, self.filter);
-                        match mismatch(&events, got, partial) {
-                            None => return found.push(end),
-                            Some(found) => why = Some(found),
+                    match self.compare(end, net, got, partial) {
+                        None => found.push(end),
+                        // What came closest explains most.
+                        Some(why) if closest.as_ref().is_none_or(|(at, _)| *at <= why.0) => {
+                            closest = Some(why);
                         }
+                        Some(_) => {}
                     }
-                },
-            );
+                });
+            }
+            if !found.is_empty() || got.is_empty() {
+                return (distinct(found), (frame, true, String::new()));
+            }
         }
-        let frame = got.first().map_or(0, |(frame, _)| *frame);
-        let (frame, message) = why.unwrap_or_else(|| (frame, self.count(place, got, lower)));
+        let (frame, message) = closest.unwrap_or_else(|| (frame, self.count(place, got, lower)));
         (
-            distinct(found),
+            Vec::new(),
             (
                 frame,
                 true,
                 format!("{message} (position {})", place.version),
             ),
         )
+    }
+
+    /// The daemon stood anywhere before the next event that it would have had to deliver.
+    fn begins(&self, place: Place) -> impl Iterator<Item = Place> {
+        let latest = self
+            .wanted(place.next)
+            .map_or(self.projection.events.len(), |(next, _)| next);
+        (place.next..=latest).map(move |next| {
+            let version = if next == place.next {
+                place.version
+            } else {
+                self.version_of(next - 1)
+            };
+            Place { version, next }
+        })
+    }
+
+    fn compare(
+        &self,
+        end: Place,
+        net: &Net<'_>,
+        got: &[(usize, &Event)],
+        partial: bool,
+    ) -> Option<(usize, String)> {
+        let differs = |leavers| {
+            let events = net.events(end.version, self.history, leavers, self.filter);
+            mismatch(&events, got, partial)
+        };
+        let one = differs(Leavers::AtTheirVersion)?;
+        let other = differs(Leavers::AtTheEnd)?;
+        Some(if one.0 > other.0 { one } else { other })
     }
 
     fn version_of(&self, index: usize) -> u64 {

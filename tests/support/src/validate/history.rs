@@ -99,43 +99,43 @@ impl Wanted {
 
     /// The state that a subscriber held before this event.
     pub(crate) fn state_before(&self) -> Option<&Value> {
-        match self.event.kind {
-            "MODIFIED" => self.old.as_ref().map(Prepared::value),
-            "DELETED" => Some(self.object.value()),
-            _ => None,
-        }
+        self.old.as_ref().map(Prepared::value)
     }
 
     /// Why the received event is not this one; `None` if it is.
     pub(crate) fn difference(&self, got: &Event) -> Option<String> {
         let expected = &self.event;
-        let head = |kind: &str, cause: &str, namespace: &str, name: &str, uid: &str, version| {
-            format!(
-                "{kind}/{cause} {} uid {uid} at {version}",
-                object_key(namespace, name)
-            )
-        };
-        let wanted = self.to_string();
-        let received = head(
-            &got.kind,
-            &got.cause,
-            &got.namespace,
-            &got.name,
-            &got.uid,
-            got.version,
-        );
-        if wanted != received || expected.namespace != got.namespace {
-            return Some(format!("expected {wanted}, got {received}"));
+        let same = (expected.kind, expected.cause) == (got.kind.as_str(), got.cause.as_str())
+            && expected.version == got.version
+            && expected.uid == got.uid
+            && (&expected.namespace, &expected.name) == (&got.namespace, &got.name);
+        if !same {
+            let Event {
+                kind,
+                cause,
+                namespace,
+                name,
+                uid,
+                version,
+                ..
+            } = got;
+            let key = object_key(namespace, name);
+            return Some(format!(
+                "expected {self}, got {kind}/{cause} {key} uid {uid} at {version}"
+            ));
         }
         if let Some(difference) = self.object.difference(&got.object) {
-            return Some(format!("object of {wanted}: {difference}"));
+            return Some(format!("object of {self}: {difference}"));
         }
         match &self.old {
             _ if got.old_object.is_empty() => None,
-            None => Some(format!("old object of {wanted}: expected none")),
+            _ if expected.kind != "MODIFIED" => {
+                Some(format!("old object of {self}: expected none"))
+            }
+            None => Some(format!("old object of {self}: expected none")),
             Some(old) => old
                 .difference(&got.old_object)
-                .map(|difference| format!("old object of {wanted}: {difference}")),
+                .map(|difference| format!("old object of {self}: {difference}")),
         }
     }
 }

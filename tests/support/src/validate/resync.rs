@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::history::{History, Wanted};
-use crate::evaluate::{Expected, wants};
+use crate::evaluate::{Expected, object_key, presentable, wants};
 use crate::trace::{Event, Filter};
 
 /// What happened to the objects of one filter since some position, net of what was in between.
@@ -73,6 +73,19 @@ impl<'a> Net<'a> {
         events.sum()
     }
 
+    /// Whether `got` may be the difference, by what is cheap to see.
+    pub(crate) fn resembles(&self, got: &[(usize, &Event)]) -> bool {
+        got.iter().all(|(_, event)| {
+            let key = object_key(&event.namespace, &event.name);
+            self.touched
+                .get(key.as_str())
+                .is_some_and(|(first, last)| match event.kind.as_str() {
+                    "DELETED" => first.event.kind != "ADDED",
+                    _ => last.event.kind != "DELETED" && last.event.version == event.version,
+                })
+        })
+    }
+
     /// The difference up to `end`: changes by ascending version, then what vanished, at `end`
     /// and by key. The number tells where the latter begin.
     pub(crate) fn events(
@@ -134,7 +147,7 @@ fn gone(first: &Wanted, version: u64) -> Wanted {
         kind: "DELETED",
         cause: "RESYNC",
         version,
-        object: crate::evaluate::presentable(held, Some(version)),
+        object: presentable(held, Some(version)),
         old: None,
         ..first.event.clone()
     };

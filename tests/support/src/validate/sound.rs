@@ -1,5 +1,7 @@
 //! G4: everything delivered passes the filter, by the judge's own reading of it.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::Violation;
@@ -12,16 +14,42 @@ use crate::trace::{Event, Filter, Frame};
 #[must_use]
 pub fn filter_sound(case: &Case<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
+    // Many streams deliver the same: each event is judged once per filter.
+    let mut judged: HashMap<String, (Matcher, HashSet<Told<'_>>)> = HashMap::new();
     for (stream, trace) in case.run.streams.iter().enumerate() {
-        let matcher = Matcher::new(&trace.filter);
+        let filter = judged.entry(format!("{:?}", trace.filter));
+        let (matcher, sound) =
+            filter.or_insert_with(|| (Matcher::new(&trace.filter), HashSet::new()));
         for (place, (_, frame)) in trace.frames.iter().enumerate() {
-            if let Frame::Event(event) = frame {
-                let found = unsound(event, &trace.filter, &matcher);
-                violations.extend(found.map(|why| case.at(stream, place).says(why)));
+            let Frame::Event(event) = frame else { continue };
+            if sound.contains(&told(event)) {
+                continue;
+            }
+            match unsound(event, &trace.filter, matcher) {
+                Some(why) => violations.push(case.at(stream, place).says(why)),
+                None => {
+                    sound.insert(told(event));
+                }
             }
         }
     }
     violations
+}
+
+/// Everything in an event that its soundness depends on.
+pub(super) type Told<'a> = (&'a str, &'a str, &'a str, &'a str, u64, &'a str);
+
+pub(super) fn told(event: &Event) -> Told<'_> {
+    let Event {
+        kind,
+        namespace,
+        name,
+        uid,
+        version,
+        object,
+        ..
+    } = event;
+    (kind, namespace, name, uid, *version, object)
 }
 
 fn unsound(event: &Event, filter: &Filter, matcher: &Matcher) -> Option<String> {

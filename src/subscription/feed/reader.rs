@@ -1,0 +1,143 @@
+//! What the readers of a feed ask.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{Feed, FeedSize, Look, Position, Seat};
+use crate::{
+    resource::{Key, Object, ResourceVersion},
+    selector::Query,
+    store::{Change, Head, Located, Objects, Seq, Since},
+    view::{Mint, SharedSnapshot, View},
+};
+
+impl Feed {
+    /// Takes a place in the view of a query.
+    pub(in crate::subscription) fn seat(self: &Arc<Self>, query: &Query, due: Instant) -> Seat {
+        let mut state = self.state.lock();
+        let start = state.cache.head().seq;
+        let (scope, epoch) = (self.scope(query), self.epoch.clone());
+        let mint = || -> Mint {
+            Box::new(move |version| {
+                let epoch = epoch.load(Ordering::Acquire);
+                scope.token(&Position {
+                    epoch,
+                    version: version.clone(),
+                })
+            })
+        };
+        let view = state
+            .views
+            .view(query, mint, start, self.limits.view_log_bytes);
+        let reader = view.join(due);
+        Seat {
+            feed: self.clone(),
+            view,
+            reader,
+        }
+    }
+
+    /// The newest point and the state of upstream.
+    pub(in crate::subscription) fn look(&self) -> Look {
+        let state = self.state.lock();
+        Look {
+            head: state.cache.head(),
+            upstream: state.upstream,
+        }
+    }
+
+    /// The newest point, if a reader that has read its view up to `after` has seen everything
+    /// before it.
+    pub(in crate::subscription) fn head_if_read(&self, seat: &Seat, after: Seq) -> Option<Head> {
+        let state = self.state.lock();
+        (seat.view.last() <= after).then(|| state.cache.head())
+    }
+
+    /// The state to start from.
+    pub(in crate::subscription) fn snapshot(
+        &self,
+        view: &View,
+    ) -> (Arc<SharedSnapshot>, Head, u32) {
+        let state = self.state.lock();
+        let head = state.cache.head();
+        (
+            view.snapshot(|| state.cache.snapshot(), &head),
+            head,
+            self.epoch(),
+        )
+    }
+
+    /// The changes after `seq`.
+    pub(in crate::subscription) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
+        self.state.lock().cache.since(seq, max_bytes)
+    }
+
+    /// Where a position stands, with the epoch and the oldest position that can be continued.
+    pub fn locate(&self, version: &ResourceVersion) -> (Located, u32, ResourceVersion) {
+        let state = self.state.lock();
+        (
+            state.cache.locate(version),
+            self.epoch(),
+            state.cache.floor().clone(),
+        )
+    }
+
+    /// The difference between an older state and now, and the point that it leads to.
+    pub fn difference_from(&self, objects: &Objects) -> (Vec<Arc<Change>>, Head) {
+        let state = self.state.lock();
+        (state.cache.difference_from(objects), state.cache.head())
+    }
+
+    /// One object and the position that was read.
+    pub fn get(&self, key: &Key) -> (Option<Arc<Object>>, ResourceVersion) {
+        let state = self.state.lock();
+        (state.cache.get(key).cloned(), state.cache.head().version)
+    }
+
+    /// All objects as they are, or as they were at `seq`; `None` if that is no longer known.
+    pub fn objects(&self, at: Option<Seq>) -> Option<(Objects, Head)> {
+        let state = self.state.lock();
+        let head = state.cache.head();
+        match at {
+            None => Some((state.cache.snapshot().objects, head)),
+            Some(seq) => state.cache.objects_at(seq).map(|objects| (objects, head)),
+        }
+    }
+
+    /// The newest point.
+    pub fn head(&self) -> Head {
+        self.state.lock().cache.head()
+    }
+
+    /// The current epoch.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Counts the changes of upstream's health.
+    pub(in crate::subscription) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// Sizes for metrics.
+    pub fn size(&self) -> FeedSize {
+        let state = self.state.lock();
+        let (history_changes, history_bytes) = state.cache.history_size();
+        let (views, subscriptions, log_bytes) = state.views.size();
+        FeedSize {
+            objects: state.cache.object_count(),
+            history_changes,
+            history_bytes,
+            views,
+            subscriptions,
+            log_bytes,
+        }
+    }
+
+    /// How long upstream has been silent.
+    pub fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.state.lock().upstream.heard)
+    }
+}

@@ -1,0 +1,125 @@
+//! What the one writer of a feed does.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+    time::{Instant, SystemTime},
+};
+
+use super::{Feed, Pulse, UpstreamHealth};
+use crate::resource::{Delta, Object, ResourceVersion};
+
+impl Feed {
+    /// Takes over a complete state; `rewound` if it does not continue what was held before. Neither
+    /// does the state of a resource that was not served in between: it may have been made anew.
+    pub fn replace(&self, objects: Vec<Arc<Object>>, version: ResourceVersion, rewound: bool) {
+        let wake = {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            let first = !state.cache.is_synced();
+            let rewound = rewound || state.upstream.gone;
+            if first || rewound {
+                let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
+                state.cache.restart(objects, version);
+                self.epoch.fetch_add(u32::from(!first), Ordering::AcqRel);
+                state.views.restart(state.cache.head().seq)
+            } else {
+                let changes = state.cache.replace(objects, version, Instant::now());
+                state.views.publish(&changes)
+            }
+        };
+        self.finish(wake);
+    }
+
+    /// Applies changes in order.
+    pub fn apply(&self, deltas: Vec<Delta>) {
+        let wake = {
+            let mut state = self.state.lock();
+            let changes = state.cache.apply(deltas, Instant::now());
+            state.views.publish(&changes)
+        };
+        self.finish(wake);
+    }
+
+    /// Notes how upstream is.
+    pub fn set_health(&self, health: UpstreamHealth, gone: bool) {
+        let wake = {
+            let mut state = self.state.lock();
+            let upstream = &mut state.upstream;
+            if upstream.health == Some(health) && upstream.gone == gone {
+                return;
+            }
+            upstream.health = Some(health);
+            upstream.gone = gone;
+            upstream.since = SystemTime::now();
+            self.turn.fetch_add(1, Ordering::AcqRel);
+            state.views.wake_all()
+        };
+        self.finish(wake);
+    }
+
+    /// Notes that upstream was heard of.
+    pub fn heard(&self) {
+        self.state.lock().upstream.heard = Instant::now();
+    }
+
+    /// Forgets everything; the feed is unsynced again. Only for a feed that nobody reads.
+    pub fn clear(&self) {
+        {
+            let mut state = self.state.lock();
+            state.cache.clear();
+            state.upstream.health = None;
+            state.upstream.gone = false;
+        }
+        self.finish(Vec::new());
+    }
+
+    /// Wakes the readers whose bookmark or end is due, and drops history that is too old.
+    pub fn tick(&self, now: Instant) {
+        let wake = {
+            let mut state = self.state.lock();
+            state.cache.evict(now);
+            state.views.wake_due(now)
+        };
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes all readers.
+    pub fn wake_all(&self) {
+        let wake = self.state.lock().views.wake_all();
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Puts older history in front; see [`WatchCache::prepend`].
+    pub fn prepend(
+        &self,
+        objects: Vec<Arc<Object>>,
+        deltas: Vec<Delta>,
+        floor: ResourceVersion,
+        meets: &ResourceVersion,
+    ) -> bool {
+        let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
+        self.state
+            .lock()
+            .cache
+            .prepend(objects, deltas, floor, meets, Instant::now())
+    }
+
+    fn finish(&self, wake: Vec<Waker>) {
+        let pulse = {
+            let state = self.state.lock();
+            Pulse {
+                synced: state.cache.is_synced(),
+                version: state.cache.head().version,
+                health: state.upstream.health,
+                gone: state.upstream.gone,
+            }
+        };
+        self.pulse.send_if_modified(|held| {
+            let changed = *held != pulse;
+            *held = pulse;
+            changed
+        });
+        wake.into_iter().for_each(Waker::wake);
+    }
+}

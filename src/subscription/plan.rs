@@ -1,0 +1,54 @@
+//! What a subscription is opened with.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{OnExpired, Outcome, ResetReason};
+use crate::{
+    resource::ResourceVersion,
+    store::{Change, Head, Seq},
+};
+
+/// What a subscriber asked for, beside the query.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// How it starts.
+    pub plan: Plan,
+    /// What to do when its position can't be continued.
+    pub on_expired: OnExpired,
+    /// Longest silence.
+    pub bookmark_interval: Duration,
+    /// When it ends by plan.
+    pub deadline: Option<Instant>,
+    /// When it shall come back after a drain; differs from stream to stream.
+    pub reconnect_delay: Duration,
+}
+
+/// How a subscription starts.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// With a snapshot; because a position could not be continued, if there is a reason.
+    Snapshot(Option<ResetReason>),
+    /// After a change that is in the feed's history.
+    After {
+        /// The change.
+        seq: Seq,
+        /// The position that the client knows it by.
+        version: ResourceVersion,
+        /// The epoch it was found in.
+        epoch: u32,
+        /// `Resumed` or `FromNow`.
+        outcome: Outcome,
+    },
+    /// With the difference between an older state and a point of the feed.
+    Difference {
+        /// The difference: one group.
+        changes: Vec<Arc<Change>>,
+        /// Where it leads.
+        head: Head,
+        /// The epoch it was made in.
+        epoch: u32,
+    },
+}
