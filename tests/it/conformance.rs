@@ -3,13 +3,26 @@
 //! Scenarios are named after those of the Kubernetes test suites that they carry over (K1...); each
 //! runs against the simulated and against the real apiserver, and ends in `validate_all`.
 
+mod bookmarks;
+mod cache;
+mod expiry;
 mod filters;
+mod positions;
+mod snapshots;
+mod starts;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use libtest_mimic::Trial;
 
-use crate::stage::{self, Kind};
+use crate::{
+    request::Ask,
+    stage::{self, Kind},
+    world::World,
+};
+
+/// A scenario that waits for what never comes ends here.
+const LIMIT: Duration = Duration::from_secs(180);
 
 type Play = fn(Kind) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -17,39 +30,60 @@ type Play = fn(Kind) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Scenario {
     pub name: &'static str,
     pub play: Play,
+    /// Why a real cluster can't play it, if it can't.
+    pub only_simulated: Option<&'static str>,
 }
 
-/// Names a scenario after its function.
+/// Names a scenario after its function. `name: "reason"` plays it on the simulated cluster alone.
 macro_rules! scenarios {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident $(: $reason:literal)?),* $(,)?) => {
         /// The scenarios of this file.
         pub fn scenarios() -> Vec<$crate::conformance::Scenario> {
             vec![$($crate::conformance::Scenario {
                 name: stringify!($name),
                 play: |kind| Box::pin($name(kind)),
+                only_simulated: [$($reason,)?].first().copied(),
             }),*]
         }
     };
 }
 pub(crate) use scenarios;
 
-/// Every scenario on both kinds of clusters.
+/// Every scenario on both kinds of clusters, as far as they can play it.
 pub fn trials() -> Vec<Trial> {
     let all = [
+        bookmarks::scenarios(),
+        cache::scenarios(),
+        expiry::scenarios(),
         filters::scenarios(),
+        positions::scenarios(),
+        snapshots::scenarios(),
+        starts::scenarios(),
         crate::bad_input::scenarios(),
         crate::surface::scenarios(),
         crate::cli::scenarios(),
-    ]
-    .into_iter()
-    .flatten();
-    all.flat_map(|scenario| {
-        [Kind::Simulated, Kind::Real].map(|kind| {
-            stage::trial(kind, scenario.name, move || {
-                stage::block_on((scenario.play)(kind));
-                Ok(())
-            })
+    ];
+    all.into_iter().flatten().flat_map(played).collect()
+}
+
+fn played(scenario: Scenario) -> Vec<Trial> {
+    let play = |kind| {
+        stage::trial(kind, scenario.name, move || {
+            stage::block_on(async { tokio::time::timeout(LIMIT, (scenario.play)(kind)).await })
+                .map_err(|_| format!("not over after {LIMIT:?}").into())
         })
-    })
-    .collect()
+    };
+    match scenario.only_simulated {
+        None => vec![play(Kind::Simulated), play(Kind::Real)],
+        // Lists of tests show the reason.
+        Some(reason) => vec![play(Kind::Simulated).with_kind(reason)],
+    }
+}
+
+/// Config maps of the scenario's own namespace. Bookmarks come a little less often: on a busy
+/// machine it may be seconds until a scenario reads a stream again.
+fn maps(world: &World) -> Ask {
+    Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .bookmarks(Duration::from_secs(3))
 }

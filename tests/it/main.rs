@@ -6,12 +6,12 @@
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
 mod admin;
+mod bad_input;
+mod cli;
 mod conformance;
 mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
-mod bad_input;
-mod cli;
 mod http2;
 mod kube;
 mod readme;
@@ -19,6 +19,7 @@ mod request;
 mod stage;
 mod subscriber;
 mod surface;
+mod tail;
 mod tidy;
 mod wait;
 mod world;
