@@ -3,7 +3,14 @@
 //! Scenarios are named after those of the Kubernetes test suites that they carry over (K1...); each
 //! runs against the simulated and against the real apiserver, and ends in `validate_all`.
 
+mod concurrent;
 mod filters;
+mod objects;
+mod predicates;
+mod restart;
+mod scoped;
+mod table;
+mod versions;
 
 use std::{future::Future, pin::Pin};
 
@@ -35,7 +42,16 @@ pub(crate) use scenarios;
 
 /// Every scenario on both kinds of clusters.
 pub fn trials() -> Vec<Trial> {
-    let all = [filters::scenarios()].into_iter().flatten();
+    let all = [
+        concurrent::scenarios(),
+        filters::scenarios(),
+        objects::scenarios(),
+        predicates::scenarios(),
+        restart::scenarios(),
+        scoped::scenarios(),
+        versions::scenarios(),
+    ];
+    let all = all.into_iter().flatten();
     all.flat_map(|scenario| {
         [Kind::Simulated, Kind::Real].map(|kind| {
             stage::trial(kind, scenario.name, move || {
