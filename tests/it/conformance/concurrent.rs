@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tonic::transport::Channel;
 
 use super::scenarios;
@@ -19,6 +20,9 @@ use informerd_support::validate::Expectation;
 scenarios![k5_concurrent_watches, k5_concurrent_watches_on_two_replicas];
 
 const STREAMS: usize = 100;
+/// How many writes may be ahead of the readers. All streams of a connection share its flow control
+/// window: unread events of many could fill it, and the one that is awaited would not come.
+const LEAD: usize = 40;
 
 /// e2e "should receive events on concurrent watches in same order".
 async fn k5_concurrent_watches(kind: Kind) {
@@ -48,17 +52,19 @@ async fn finish(world: World, watches: usize) {
 async fn same_order(world: &World, channels: &[Channel]) {
     let list = kube::collection("configmaps", &world.namespace);
     let start = kube::version(&world.kube.get(&list).await);
+    let lead = Semaphore::new(LEAD);
     tokio::select! {
-        () = write(world) => unreachable!("writing has no end"),
-        () = read(world, channels, start) => {}
+        () = write(world, &lead) => unreachable!("writing has no end"),
+        () = read(world, channels, start, &lead) => {}
     }
 }
 
 /// Creates, changes and deletes at random, without end.
-async fn write(world: &World) {
+async fn write(world: &World, lead: &Semaphore) {
     let mut random = fastrand::Rng::with_seed(5);
     let mut existing = [false; 5];
     for step in 0_u64.. {
+        lead.acquire().await.expect("it stays open").forget();
         let place = random.usize(..existing.len());
         let name = format!("cm-{place}");
         if !existing[place] {
@@ -74,7 +80,7 @@ async fn write(world: &World) {
 }
 
 /// Opens one stream after the other where the first one stands; the next event of all is the same.
-async fn read(world: &World, channels: &[Channel], start: u64) {
+async fn read(world: &World, channels: &[Channel], start: u64, lead: &Semaphore) {
     let mut position = start;
     let mut streams: Vec<Subscriber> = Vec::new();
     for (round, channel) in (0..STREAMS).zip(channels.iter().cycle()) {
@@ -98,5 +104,6 @@ async fn read(world: &World, channels: &[Channel], start: u64) {
             );
         }
         position = next.map_or(position, |(_, _, version)| version);
+        lead.add_permits(1);
     }
 }
