@@ -7,7 +7,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     Offer,
-    status::{closed, invalid, invalid_token, refuse},
+    status::{closed, echo, invalid, invalid_token, refuse},
     validate,
 };
 use crate::{
@@ -47,7 +47,7 @@ impl ObjectService for ObjectApi {
         let lease = self.state(&info, min.as_ref()).await?;
         let (object, version) = lease.feed().get(&key);
         let object = object.ok_or_else(|| {
-            let message = format!("there is no {} {key}", info.gvr);
+            let message = format!("there is no {} {}", info.gvr, echo(key.as_str()));
             refuse(Code::NotFound, "OBJECT_NOT_FOUND", message)
         })?;
         Ok(Response::new(GetObjectResponse {

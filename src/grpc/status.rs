@@ -17,7 +17,7 @@ use crate::{
 /// `ErrorInfo.domain` of all errors.
 pub(super) const DOMAIN: &str = "informerd";
 
-/// Longest echo of input in a message.
+/// Longest echo of input in a message, in bytes.
 const ECHO: usize = 128;
 
 /// An error with its machine-readable reason.
@@ -130,15 +130,13 @@ pub(super) fn explained(status: &Status) -> bool {
 
 /// Input as it may stand in a message: short, and without control characters.
 pub(super) fn echo(input: &str) -> String {
-    let escaped: String = input
-        .chars()
-        .take(ECHO + 1)
-        .flat_map(char::escape_debug)
-        .collect();
-    match escaped.char_indices().nth(ECHO) {
-        Some((end, _)) => format!("\"{}…\"", &escaped[..end]),
-        None => format!("\"{escaped}\""),
+    let head = &input[..input.floor_char_boundary(ECHO)];
+    let escaped: String = head.chars().flat_map(char::escape_debug).collect();
+    let end = escaped.floor_char_boundary(ECHO);
+    if end < escaped.len() || head.len() < input.len() {
+        return format!("\"{}…\"", &escaped[..end]);
     }
+    format!("\"{escaped}\"")
 }
 
 fn with_details(
@@ -159,7 +157,14 @@ mod tests {
     fn echoes_are_short_and_harmless() {
         assert_eq!(echo("pods"), "\"pods\"");
         assert_eq!(echo("a\nb\u{0}"), r#""a\nb\0""#);
-        assert!(echo(&"x".repeat(1000)).chars().count() <= ECHO + 3);
+        assert_eq!(echo(&"x".repeat(ECHO)).len(), ECHO + 2);
+        for long in ["x", "é", "\n", "\u{1f600}"] {
+            let echoed = echo(&long.repeat(1000));
+            assert!(
+                echoed.ends_with("…\"") && echoed.len() <= ECHO + 5,
+                "{echoed}"
+            );
+        }
     }
 
     #[test]

@@ -29,25 +29,44 @@ const SERVICES: [&str; 4] = [
 
 /// Runs the daemon until a signal, or until something ends that shouldn't.
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    // Before anything says that the daemon serves: an early signal is a planned end as well.
+    let mut signals = Signals::new()?;
     let stop = CancellationToken::new();
-    let daemon = Daemon::start(args, stop.clone()).await?;
-    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
-    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
-    let signals = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let daemon = tokio::select! {
+        daemon = Daemon::start(args, stop.clone()) => daemon?,
+        () = signals.next() => return Ok(()),
+    };
+    let twice = async {
+        signals.next().await;
         info!("draining: a second signal ends at once");
         stop.cancel();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.next().await;
     };
     tokio::select! {
         result = daemon.finished() => result,
-        () = signals => Ok(()),
+        () = twice => Ok(()),
+    }
+}
+
+/// SIGTERM and SIGINT, which mean the same here.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(unix::SignalKind::terminate())?,
+            interrupt: unix::signal(unix::SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
