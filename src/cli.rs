@@ -17,6 +17,12 @@ mod state;
 mod table;
 pub mod watch;
 
+#[cfg(feature = "demo")]
+pub(crate) use self::{
+    output::{EventPrinter, Format},
+    table::{Table, printable},
+};
+
 use std::{io, process::ExitCode};
 
 use clap::Args;

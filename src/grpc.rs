@@ -4,7 +4,9 @@
 //! is ordinary tonic.
 
 mod counters;
+mod deadline;
 mod frames;
+mod framing;
 mod objects;
 mod offer;
 mod resources;

@@ -17,3 +17,8 @@ pub mod store;
 pub mod subscription;
 pub mod transport;
 pub mod view;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,11 @@
 //! The only place that starts long-lived tasks, and the only one that knows the command line.
 
 mod args;
+#[cfg(feature = "demo")]
+mod demo;
 mod serve;
+#[cfg(feature = "demo")]
+mod simulate;
 mod supervisor;
 mod telemetry;
 
@@ -34,7 +38,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Get(args) => cli::finish(runtime.block_on(cli::get::run(args))),
         Command::Resources(args) => cli::finish(runtime.block_on(cli::resources::run(args))),
         #[cfg(feature = "demo")]
-        Command::Demo(_) | Command::Simulate(_) => finish(Ok(())),
+        Command::Demo(args) => finish(runtime.block_on(demo::run(args))),
+        #[cfg(feature = "demo")]
+        Command::Simulate(args) => finish(runtime.block_on(simulate::run(args))),
     }
 }
 

@@ -117,16 +117,23 @@ async fn resume(
         epoch,
         outcome: Outcome::Resumed,
     };
-    let (mut located, mut epoch, _) = feed.locate(version);
-    if located == Located::Future {
-        lease.reached(version).await?;
-        (located, epoch, _) = feed.locate(version);
-    }
-    if let Located::At(seq) = located {
+    if let (Located::At(seq), epoch, _) = feed.locate(version) {
         return Ok(resumed(seq, epoch));
     }
     match lease.catch_up().reach(version.clone()).await {
         CaughtUp::InHistory => {
+            if let (Located::At(seq), epoch, _) = feed.locate(version) {
+                return Ok(resumed(seq, epoch));
+            }
+        }
+        CaughtUp::Ahead => {
+            return Ok(Plan::Ahead {
+                version: version.clone(),
+                epoch: feed.epoch(),
+            });
+        }
+        CaughtUp::Future => {
+            lease.reached(version).await?;
             if let (Located::At(seq), epoch, _) = feed.locate(version) {
                 return Ok(resumed(seq, epoch));
             }

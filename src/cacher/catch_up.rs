@@ -29,6 +29,10 @@ pub(super) enum CaughtUp {
         /// The epoch it was made in.
         epoch: u32,
     },
+    /// The cluster has got there already; the watch will, too.
+    Ahead,
+    /// The cluster has not got there.
+    Future,
     /// Nobody knows it any more.
     Expired,
     /// The apiserver can't be asked now.
@@ -71,7 +75,7 @@ impl CatchUp {
 pub(super) async fn serve(requests: &mut Requests, feed: &Feed, fetcher: &Fetcher) {
     let mut waiting = Waiting::default();
     loop {
-        if waiting.0.is_empty() {
+        if waiting.requests.is_empty() {
             match requests.recv().await {
                 Some(request) => waiting.add(request),
                 None => return std::future::pending().await,
@@ -85,25 +89,44 @@ pub(super) async fn serve(requests: &mut Requests, feed: &Feed, fetcher: &Fetche
     }
 }
 
-/// Requests in ascending order of their positions.
+/// Requests that are waiting.
 #[derive(Debug, Default)]
-struct Waiting(Vec<Request>);
+struct Waiting {
+    /// In ascending order of their positions.
+    requests: Vec<Request>,
+    /// Where the cluster was when it was asked last.
+    reached: Option<ResourceVersion>,
+}
 
 impl Waiting {
     fn add(&mut self, request: Request) {
         let at = self
-            .0
+            .requests
             .partition_point(|waiting| request.version.is_after(&waiting.version));
-        self.0.insert(at, request);
+        self.requests.insert(at, request);
     }
 
-    /// Answers those that the history covers by now.
+    /// Answers those whose answer is known by now.
     fn settle(&mut self, feed: &Feed) {
-        let covered = |request: &Request| {
-            request.reply.is_closed() || matches!(feed.locate(&request.version).0, Located::At(_))
+        let reached = self.reached.clone();
+        let answer = |request: &Request| match feed.locate(&request.version).0 {
+            Located::At(_) => Some(CaughtUp::InHistory),
+            Located::Future => {
+                let reached = reached
+                    .as_ref()
+                    .is_some_and(|r| !request.version.is_after(r));
+                reached.then_some(CaughtUp::Ahead)
+            }
+            Located::Expired => None,
         };
-        for request in self.0.extract_if(.., |request| covered(request)) {
-            let _ = request.reply.send(CaughtUp::InHistory);
+        for request in std::mem::take(&mut self.requests) {
+            match answer(&request) {
+                Some(answer) => {
+                    let _ = request.reply.send(answer);
+                }
+                None if request.reply.is_closed() => {}
+                None => self.requests.push(request),
+            }
         }
     }
 
@@ -112,26 +135,29 @@ impl Waiting {
     /// the logarithm of its size.
     async fn work(&mut self, feed: &Feed, fetcher: &Fetcher) {
         let mut at = 0;
-        while let Some(request) = self.0.get(at) {
+        while let Some(request) = self.requests.get(at) {
             let version = request.version.clone();
-            let outcome = reach(&version, feed, fetcher).await;
+            let outcome = self.reach(&version, feed, fetcher).await;
             debug!(resource = %feed.gvr(), %version, outcome = outcome.as_str(), "reached back");
             match outcome {
-                CaughtUp::InHistory => return self.settle(feed),
-                CaughtUp::Difference { .. } => {
-                    for request in self.0.extract_if(.., |request| request.version == version) {
+                CaughtUp::InHistory | CaughtUp::Ahead => return self.settle(feed),
+                CaughtUp::Difference { .. } | CaughtUp::Future => {
+                    for request in self
+                        .requests
+                        .extract_if(.., |request| request.version == version)
+                    {
                         let _ = request.reply.send(outcome.clone());
                     }
                     return;
                 }
                 CaughtUp::Expired => {
-                    for request in self.0.drain(..=at) {
+                    for request in self.requests.drain(..=at) {
                         let _ = request.reply.send(CaughtUp::Expired);
                     }
-                    at = self.0.len() / 2;
+                    at = self.requests.len() / 2;
                 }
                 CaughtUp::Unavailable => {
-                    for request in self.0.drain(..) {
+                    for request in self.requests.drain(..) {
                         let _ = request.reply.send(CaughtUp::Unavailable);
                     }
                     return;
@@ -141,21 +167,48 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    async fn reach(
+        &mut self,
+        version: &ResourceVersion,
+        feed: &Feed,
+        fetcher: &Fetcher,
+    ) -> CaughtUp {
+        if !version.is_ordered() {
+            return CaughtUp::Expired;
+        }
+        if feed.locate(version).0 != Located::Future {
+            return reach_back(version, feed, fetcher).await;
+        }
+        match fetcher.current_version().await {
+            Ok(current) => {
+                let future = version.is_after(&current);
+                self.reached = Some(current);
+                if future {
+                    CaughtUp::Future
+                } else {
+                    CaughtUp::Ahead
+                }
+            }
+            Err(error) => unavailable(feed, &error),
+        }
+    }
+}
+
 impl CaughtUp {
     fn as_str(&self) -> &'static str {
         match self {
             Self::InHistory => "in_history",
             Self::Difference { .. } => "difference",
+            Self::Ahead => "ahead",
+            Self::Future => "future",
             Self::Expired => "expired",
             Self::Unavailable => "unavailable",
         }
     }
 }
 
-async fn reach(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -> CaughtUp {
-    if !version.is_ordered() {
-        return CaughtUp::Expired;
-    }
+async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -> CaughtUp {
     let (_, epoch, floor) = feed.locate(version);
     let objects = match fetcher.exact_list(version).await {
         Ok((objects, _)) => objects,

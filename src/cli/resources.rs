@@ -9,9 +9,16 @@ use serde::Serialize;
 use super::{CliError, ServerArgs, output, resolve, table::Table};
 use crate::proto::v1::{Availability, Resource};
 
+/// What `informerd resources --help` ends with.
+pub const AFTER_HELP: &str = "\
+Examples:
+  informerd resources                                  the preferred versions
+  informerd resources -o wide                          all versions
+  informerd resources -o json | jq -r '.[] | select(.available == \"yes\") | .name'";
+
 /// Arguments of `informerd resources`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = super::EXIT_CODES)]
+#[command(after_help = format!("{AFTER_HELP}\n\n{}", super::EXIT_CODES))]
 pub struct ResourcesArgs {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", value_enum)]

@@ -160,7 +160,8 @@ impl Offer {
         let known = self.discovery.resources().await;
         let resources = known.as_deref().unwrap_or_default();
         let wanted = named.resource.as_str();
-        if let Some(info) = resources.iter().find(|info| is_alias(info, wanted)) {
+        let meant = |info: &&ResourceInfo| info.gvr.resource != wanted && info.is_alias(wanted);
+        if let Some(info) = resources.iter().find(meant) {
             return not_plural(wanted, info);
         }
         let nearest = nearest(resources, wanted);
@@ -198,11 +199,6 @@ fn not_plural(wanted: &str, info: &ResourceInfo) -> Status {
         echo(wanted)
     );
     invalid("resource.resource", "INVALID_RESOURCE", description)
-}
-
-/// A kind, singular or short name in place of the plural.
-fn is_alias(info: &ResourceInfo, wanted: &str) -> bool {
-    info.kind.eq_ignore_ascii_case(wanted) || info.short_names.iter().any(|short| short == wanted)
 }
 
 /// Up to three resources whose names look like `wanted`, best first.

@@ -8,12 +8,15 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response};
 use tonic::{Code, body::Body, service::Routes};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
-use super::{Counters, Offer, objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi};
+use super::{
+    Counters, Offer, deadline, framing, objects::ObjectApi, resources::ResourceApi, status,
+    watch::WatchApi,
+};
 use crate::{
     cacher::Cachers,
     proto::{
@@ -60,6 +63,8 @@ impl Api {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that tools can show the details of errors.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let routes = Routes::new(watch)
             .add_service(objects)
@@ -91,30 +96,22 @@ impl Service<Request<Body>> for Api {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !is_grpc(request.headers()) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        if let Some(response) = framing::refused(request.headers()) {
             return Box::pin(std::future::ready(Ok(response)));
         }
+        let timeout = deadline::timeout(request.headers());
         let mut routes = self.routes.clone();
         Box::pin(async move {
-            let response = routes.call(request).await;
-            Ok(response.unwrap_or_else(|error| {
-                tracing::error!(%error, "a service failed");
-                status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
-            }))
+            let response = deadline::within(timeout, routes.call(request)).await;
+            Ok(response.map_or_else(
+                |error| {
+                    tracing::error!(%error, "a service failed");
+                    status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
+                },
+                framing::explain,
+            ))
         })
     }
-}
-
-/// The gRPC specification: anything else is answered with 415.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .map_or(&b""[..], |value| value.as_bytes());
-    content_type == b"application/grpc"
-        || content_type.starts_with(b"application/grpc+")
-        || content_type.starts_with(b"application/grpc;")
 }
 
 /// What a stream ends with when its reader has taken nothing for the stall limit.

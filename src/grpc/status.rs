@@ -123,6 +123,11 @@ pub(super) fn trailers(status: Status) -> HeaderMap {
     headers
 }
 
+/// Whether an error says more than its code and text.
+pub(super) fn explained(status: &Status) -> bool {
+    status.code() == Code::Ok || !status.details().is_empty()
+}
+
 /// Input as it may stand in a message: short, and without control characters.
 pub(super) fn echo(input: &str) -> String {
     let escaped: String = input

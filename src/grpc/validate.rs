@@ -161,9 +161,9 @@ fn bookmark_interval(interval: Option<prost_types::Duration>) -> Result<Duration
     let Some(interval) = interval else {
         return Ok(BOOKMARK_DEFAULT);
     };
-    match Duration::try_from(interval) {
-        Ok(Duration::ZERO) => Ok(BOOKMARK_DEFAULT),
-        Ok(interval) if (BOOKMARK_MIN..=BOOKMARK_MAX).contains(&interval) => Ok(interval),
+    match time(interval) {
+        Some(Duration::ZERO) => Ok(BOOKMARK_DEFAULT),
+        Some(interval) if (BOOKMARK_MIN..=BOOKMARK_MAX).contains(&interval) => Ok(interval),
         _ => {
             let description = "must be from 1 s to 5 min, or absent for 30 s";
             Err(invalid("bookmark_interval", "INVALID_OPTION", description))
@@ -175,12 +175,44 @@ fn timeout(timeout: Option<prost_types::Duration>) -> Result<Option<Duration>, S
     let Some(timeout) = timeout else {
         return Ok(None);
     };
-    match Duration::try_from(timeout) {
-        Ok(Duration::ZERO) => Ok(None),
-        Ok(timeout) if timeout <= TIMEOUT_MAX => Ok(Some(timeout)),
+    match time(timeout) {
+        Some(Duration::ZERO) => Ok(None),
+        Some(timeout) if timeout <= TIMEOUT_MAX => Ok(Some(timeout)),
         _ => {
             let description = "must not be negative nor longer than 24 h; leave it out for no end";
             Err(invalid("timeout", "INVALID_OPTION", description))
+        }
+    }
+}
+
+/// A time that is not negative. `prost_types` can't negate the smallest number of seconds.
+fn time(time: prost_types::Duration) -> Option<Duration> {
+    if time.seconds < 0 || time.nanos < 0 {
+        return None;
+    }
+    Duration::try_from(time).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_too_strange_to_be_refused() {
+        let read = |seconds, nanos| time(prost_types::Duration { seconds, nanos });
+        assert_eq!(read(0, 0), Some(Duration::ZERO));
+        assert_eq!(read(1, 5), Some(Duration::new(1, 5)));
+        assert_eq!(read(0, 1_000_000_000), Some(Duration::from_secs(1)));
+        assert!(read(i64::MAX, i32::MAX).is_some());
+        let negative = [
+            (-1, 0),
+            (0, -1),
+            (1, -1),
+            (i64::MIN, i32::MIN),
+            (i64::MIN, 0),
+        ];
+        for (seconds, nanos) in negative {
+            assert_eq!(read(seconds, nanos), None, "{seconds} s {nanos} ns");
         }
     }
 }

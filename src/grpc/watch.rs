@@ -20,8 +20,9 @@ use super::{
     Counters, Offer,
     counters::{EndLabels, StartLabels},
     frames::{self, Echo},
+    framing,
     service::REQUEST_BYTES,
-    status::{self, closed, refuse},
+    status::{self, closed},
     validate,
 };
 use crate::{
@@ -102,33 +103,10 @@ impl WatchApi {
 
 /// Reads the one message of the request.
 async fn message(request: Request<Body>) -> Result<v1::WatchRequest, Status> {
-    let (head, body) = request.into_parts();
-    match head.headers.get("grpc-encoding").map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => {}
-        Some(_) => {
-            let mut status = refuse(
-                Code::Unimplemented,
-                "COMPRESSION",
-                "requests must not be compressed",
-            );
-            let accepted = HeaderValue::from_static("identity");
-            status
-                .metadata_mut()
-                .as_mut()
-                .insert("grpc-accept-encoding", accepted);
-            return Err(status);
-        }
-    }
     let decoder = StrictDecoder::<v1::WatchRequest>::default();
-    let mut stream = Streaming::new_request(decoder, body, None, Some(REQUEST_BYTES));
-    let missing = || {
-        refuse(
-            Code::InvalidArgument,
-            "MALFORMED_MESSAGE",
-            "the call holds no complete message",
-        )
-    };
-    stream.message().await?.ok_or_else(missing)
+    let mut stream =
+        Streaming::new_request(decoder, request.into_body(), None, Some(REQUEST_BYTES));
+    stream.message().await?.ok_or_else(framing::incomplete)
 }
 
 fn respond(body: WatchBody) -> Response<Body> {

@@ -155,7 +155,7 @@ async fn configure(options: &ConnectOptions) -> Result<(Config, String), Connect
     };
     let config = Config::from_custom_kubeconfig(kubeconfig, &choice)
         .await
-        .map_err(|error| ConnectError::Unusable(error.to_string()))?;
+        .map_err(unusable)?;
     Ok((config, format!("context {context}")))
 }
 
@@ -183,8 +183,14 @@ fn unreadable(error: KubeconfigError) -> ConnectError {
             path: path.display().to_string(),
             problem: problem.to_string(),
         },
-        error => ConnectError::Unusable(error.to_string()),
+        error => unusable(error),
     }
+}
+
+/// The first line only: those behind it quote the kubeconfig, which holds secrets.
+fn unusable(error: KubeconfigError) -> ConnectError {
+    let text = error.to_string();
+    ConnectError::Unusable(text.lines().next().unwrap_or_default().to_owned())
 }
 
 fn names(known: &[String]) -> String {
@@ -259,7 +265,11 @@ contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cl
             message(&without, None).await,
             "the kubeconfig has no current context; name one of one, two"
         );
-        let error = message("a: [", None).await;
+        let error = message("a: b\ntoken: [top secret", None).await;
+        assert!(
+            !error.contains("secret") && !error.contains('\n'),
+            "{error}"
+        );
         assert!(
             error.starts_with("the kubeconfig can't be used: "),
             "{error}"

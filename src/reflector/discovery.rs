@@ -59,7 +59,7 @@ struct Attempt {
 pub enum Resolve {
     /// The plural name of this resource.
     Found(ResourceInfo),
-    /// Its kind or a short name, in a place where only the plural will do.
+    /// Its kind, a short name or the plural in upper case, where only the plural will do.
     NotPlural(ResourceInfo),
     /// Nothing that this cluster serves.
     NotServed,
@@ -267,9 +267,7 @@ fn find(resources: &[ResourceInfo], group: &str, version: &str, name: &str) -> R
         };
         info.gvr.group == group && wanted
     };
-    let other_name = |info: &&ResourceInfo| {
-        info.kind.eq_ignore_ascii_case(name) || info.short_names.iter().any(|short| short == name)
-    };
+    let other_name = |info: &&ResourceInfo| info.is_alias(name);
     let mut candidates = resources.iter().filter(here);
     if let Some(info) = candidates.clone().find(|info| info.gvr.resource == name) {
         return Resolve::Found(info.clone());

@@ -105,6 +105,25 @@ impl Fetcher {
         }
     }
 
+    /// The version that the cluster's store is at now, by a list of one object.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`FetchError::Unavailable`] if the server can't be asked.
+    pub async fn current_version(&self) -> Result<ResourceVersion, FetchError> {
+        let query = ListQuery {
+            limit: Some(1),
+            ..ListQuery::default()
+        };
+        let uri = list_uri(&self.info.gvr, &query);
+        let body = get_all(&self.client, &uri, JSON, self.options.response_timeout).await??;
+        let page = decode_page(&self.decoder(), body)
+            .await
+            .map_err(|error| FetchError::Unavailable(error.to_string()))?;
+        Ok(page.version)
+    }
+
     /// The changes after `from` up to and including `until`, in order, without bookmarks.
     ///
     /// Returns as soon as an event or a bookmark at or above `until` has come: at once if `until`

@@ -76,3 +76,13 @@ pub struct ResourceInfo {
     /// Short names, for example `po`.
     pub short_names: Vec<String>,
 }
+
+impl ResourceInfo {
+    /// Whether `word` is another name of the resource: its kind, singular or plural in any case,
+    /// or a short name. The plural itself is one too.
+    pub fn is_alias(&self, word: &str) -> bool {
+        let names = [&self.kind, &self.gvr.resource];
+        names.iter().any(|name| name.eq_ignore_ascii_case(word))
+            || self.short_names.iter().any(|short| short == word)
+    }
+}

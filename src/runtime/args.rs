@@ -130,6 +130,35 @@ pub(super) struct ServeArgs {
     pub(super) log: LogArgs,
 }
 
+#[cfg(feature = "demo")]
+impl ServeArgs {
+    /// The defaults of the command line on free ports, whatever the environment says, for the
+    /// cluster of a kubeconfig.
+    pub(super) fn on_free_ports(kubeconfig: PathBuf, log: LogArgs) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: anywhere,
+            admin_listen: anywhere,
+            insecure_allow_anyone: false,
+            cluster: ClusterArgs {
+                kubeconfig: Some(kubeconfig),
+                context: None,
+            },
+            resources: Vec::new(),
+            history_bytes: 64 << 20,
+            history_age: Duration::from_secs(600),
+            view_log_bytes: 4 << 20,
+            linger: Duration::from_secs(300),
+            sync_deadline: Duration::from_secs(30),
+            stall_limit: Duration::from_secs(30),
+            drain: Duration::from_secs(2),
+            streams_per_connection: 1000,
+            keep_managed_fields: false,
+            log,
+        }
+    }
+}
+
 /// Which cluster.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ClusterArgs {
@@ -165,6 +194,17 @@ pub(super) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+#[cfg(feature = "demo")]
+impl LogArgs {
+    /// Only what goes wrong, so that the output stays readable.
+    pub(super) fn quiet() -> Self {
+        Self {
+            log: "warn".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
 }
 
 /// How the demo runs.

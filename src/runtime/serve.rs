@@ -54,6 +54,10 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
 /// A running daemon.
 pub(super) struct Daemon {
     /// Where the gRPC services listen.
+    #[cfg_attr(
+        not(feature = "demo"),
+        expect(dead_code, reason = "only the demo has to be told; `serve` logs it")
+    )]
     pub(super) address: SocketAddr,
     parts: Parts,
     stop: CancellationToken,

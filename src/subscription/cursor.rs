@@ -1,5 +1,7 @@
 //! One reader of a feed.
 
+mod ahead;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -46,6 +48,8 @@ pub struct Subscription {
 #[derive(Debug)]
 enum Phase {
     Snapshot(SnapshotRead),
+    /// The feed has yet to reach the place.
+    Ahead,
     Live,
     Closed,
 }
@@ -110,6 +114,12 @@ impl Subscription {
                     // Without a position a client that is cut off now would have to start over.
                     self.bookmark();
                 }
+            }
+            Plan::Ahead { version, epoch } => {
+                self.place.version = version;
+                self.place.epoch = epoch;
+                self.phase = Phase::Ahead;
+                self.started(Outcome::Resumed);
             }
             Plan::Difference {
                 changes,
@@ -180,6 +190,7 @@ impl Subscription {
                     let step = read.next();
                     self.snapshot_step(step, now, waker)
                 }
+                Phase::Ahead => self.ahead_step(now, waker),
                 Phase::Live => self.live_step(now, waker),
             };
             match step {
@@ -268,14 +279,28 @@ impl Subscription {
                 Step::Events(run.slices)
             }
             Read::Behind => self.catch_up(),
-            Read::Pending if self.draining => self.end_with_bookmark(Closed::Draining),
-            Read::Pending if self.gone => self.end_with_bookmark(Closed::NotServed),
-            Read::Pending if due <= now => {
-                self.bookmark();
-                Step::Again
-            }
-            Read::Pending => Step::Wait,
+            Read::Pending => self.idle_step(due <= now),
         }
+    }
+
+    /// There is nothing to read, and the waker is in its place.
+    fn idle_step(&mut self, due: bool) -> Step {
+        let feed = &self.seat.feed;
+        if self.turn != Some(feed.turn()) || feed.drain().has_begun() != self.draining {
+            // That came before the waker was in its place, so nobody was woken for it.
+            return Step::Again;
+        }
+        if self.draining {
+            return self.end_with_bookmark(Closed::Draining);
+        }
+        if self.gone {
+            return self.end_with_bookmark(Closed::NotServed);
+        }
+        if due {
+            self.bookmark();
+            return Step::Again;
+        }
+        Step::Wait
     }
 
     /// Reads from the store's history what the view's log no longer holds.
@@ -322,7 +347,9 @@ impl Subscription {
 
     /// Tells the newest position: the feed's own if everything before it was read.
     fn bookmark(&mut self) {
-        if let Some(head) = self.seat.feed.head_if_read(&self.seat, self.place.after) {
+        if let Phase::Live = self.phase
+            && let Some(head) = self.seat.feed.head_if_read(&self.seat, self.place.after)
+        {
             self.place.after = head.seq;
             self.place.version = head.version;
         }

@@ -42,6 +42,14 @@ pub enum Plan {
         /// `Resumed` or `FromNow`.
         outcome: Outcome,
     },
+    /// After a position that the feed hasn't reached yet, although the cluster has: another replica
+    /// gave it out. What comes before it is passed over.
+    Ahead {
+        /// The position.
+        version: ResourceVersion,
+        /// The epoch that it belongs to.
+        epoch: u32,
+    },
     /// With the difference between an older state and a point of the feed.
     Difference {
         /// The difference: one group.

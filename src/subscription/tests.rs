@@ -196,6 +196,67 @@ fn two_subscribers_of_one_query_receive_the_same_allocation() {
     assert_eq!(a[0].as_ptr(), b[0].as_ptr());
 }
 
+// G7 on another replica: the position came from one that was further on.
+#[test]
+fn a_position_that_the_feed_has_yet_to_reach_is_waited_for() {
+    let feed = feed();
+    let plan = || {
+        begin(Plan::Ahead {
+            version: rv(1005),
+            epoch: 0,
+        })
+    };
+    let mut told = Told::new(&feed, "app=web", plan());
+    assert_eq!(told.all(), ["started Resumed 0"]);
+    set(&feed, "ns/p", 1001);
+    set(&feed, "ns/p", 1005);
+    assert_eq!(told.all(), Vec::<String>::new());
+    set(&feed, "ns/p", 1006);
+    assert_eq!(told.all(), ["p@1006MO"]);
+
+    let mut jumping = Told::new(
+        &feed,
+        "app=web",
+        begin(Plan::Ahead {
+            version: rv(1010),
+            epoch: 0,
+        }),
+    );
+    jumping.all();
+    feed.apply(vec![
+        Delta::Modified(pod("ns/p", "ns/p", &[("app", "web")], 1009)),
+        Delta::Modified(pod("ns/p", "ns/p", &[("app", "web")], 1011)),
+    ]);
+    assert_eq!(jumping.all(), ["p@1011MO"]);
+
+    let mut idle = Told::new(
+        &feed,
+        "app=web",
+        begin(Plan::Ahead {
+            version: rv(1020),
+            epoch: 0,
+        }),
+    );
+    idle.all();
+    idle.pass(INTERVAL);
+    assert_eq!(idle.all(), ["bookmark 1020"]);
+    feed.apply(vec![Delta::Bookmark(rv(1030))]);
+    idle.pass(INTERVAL);
+    assert_eq!(idle.all(), ["bookmark 1030"]);
+
+    let mut rewound = Told::new(
+        &feed,
+        "",
+        begin(Plan::Ahead {
+            version: rv(1040),
+            epoch: 0,
+        }),
+    );
+    rewound.all();
+    feed.replace(vec![], rv(7), true);
+    assert_eq!(rewound.all(), ["reset Rewound 1", "end 7 0"]);
+}
+
 #[test]
 fn whoever_starts_from_now_is_told_where_that_is() {
     let feed = feed();

@@ -19,6 +19,8 @@ const FORMAT: u8 = 1;
 const CHECKSUM: usize = 4;
 /// Longer texts can't be tokens; group, version and resource names and a version are far shorter.
 const MAX_TEXT: usize = 2048;
+/// Longer resourceVersions are none; messages repeat them.
+const MAX_VERSION: usize = 128;
 
 /// What all positions of one query in one resource have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +126,9 @@ impl<'a> Parsed<'a> {
             .ok()?
             .strip_suffix('\0')?
             .split_once('\0')?;
-        (*format == FORMAT && !version.contains('\0')).then_some(Self {
+        let is_version = (1..=MAX_VERSION).contains(&version.len())
+            && version.bytes().all(|byte| byte.is_ascii_graphic());
+        (*format == FORMAT && is_version).then_some(Self {
             cluster: *cluster,
             filter: *filter,
             epoch: u32::from_be_bytes(*epoch),
@@ -195,9 +199,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn no_version_smuggles_a_text() {
+        let long = "9".repeat(129);
+        for version in ["", "1 2", "1\n", "é", "1\0", &long] {
+            let token = scope().token(&position(version));
+            assert_eq!(
+                scope().position(&token),
+                Err(TokenError::Invalid),
+                "{version:?}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
-        fn any_position_survives(epoch: u32, version in "[a-z0-9]{0,40}") {
+        fn any_position_survives(epoch: u32, version in "[a-z0-9]{1,40}") {
             let position = Position { epoch, version: ResourceVersion::new(&version) };
             prop_assert_eq!(scope().position(&scope().token(&position)), Ok(position));
         }

@@ -5,11 +5,18 @@
 
 mod bookmarks;
 mod cache;
+mod concurrent;
 mod expiry;
 mod filters;
+mod objects;
 mod positions;
+mod predicates;
+mod restart;
+mod scoped;
 mod snapshots;
 mod starts;
+mod table;
+mod versions;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -54,11 +61,20 @@ pub fn trials() -> Vec<Trial> {
     let all = [
         bookmarks::scenarios(),
         cache::scenarios(),
+        concurrent::scenarios(),
         expiry::scenarios(),
         filters::scenarios(),
+        objects::scenarios(),
         positions::scenarios(),
+        predicates::scenarios(),
+        restart::scenarios(),
+        scoped::scenarios(),
         snapshots::scenarios(),
         starts::scenarios(),
+        versions::scenarios(),
+        crate::bad_input::scenarios(),
+        crate::cli::scenarios(),
+        crate::surface::scenarios(),
     ];
     all.into_iter().flatten().flat_map(played).collect()
 }

@@ -6,12 +6,19 @@
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
 mod admin;
+mod bad_input;
+mod cli;
 mod conformance;
 mod daemon;
+#[cfg(feature = "demo")]
+mod demo;
+mod http2;
 mod kube;
+mod readme;
 mod request;
 mod stage;
 mod subscriber;
+mod surface;
 mod tail;
 mod tidy;
 mod wait;
@@ -27,7 +34,10 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(8);
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
+    trials.extend(readme::trials());
     trials.extend(conformance::trials());
+    #[cfg(feature = "demo")]
+    trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage::close();
     conclusion.exit_code()

@@ -1,24 +1,28 @@
-//! Waiting for something that can only be looked at.
+//! The one place where a test waits for a condition that nobody announces.
 
 use std::{future::Future, time::Duration};
 
-/// Longest wait.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Pause between two looks.
+/// Longest wait; a test that gets there has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks again and again until a condition holds.
-pub async fn until<F, L>(what: &str, look: F)
+pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
 where
-    F: Fn() -> L,
-    L: Future<Output = bool>,
+    F: Future<Output = bool>,
 {
     let looking = async {
-        while !look().await {
-            tokio::time::sleep(PAUSE).await;
+        let mut looks = tokio::time::interval(PAUSE);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if holds().await {
+                return;
+            }
         }
     };
     tokio::time::timeout(PATIENCE, looking)
         .await
-        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"));
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"));
 }

@@ -187,11 +187,12 @@ impl World {
             "pods" => kube::pod(&name, json!({})),
             "configmaps" => kube::config_map(&name, json!({}), json!({})),
             "namespaces" => json!({"apiVersion": "v1", "kind": "Namespace"}),
+            "nodes" => json!({"apiVersion": "v1", "kind": "Node"}),
             "widgets.example.com" => json!({"apiVersion": "example.com/v1", "kind": "Widget"}),
             other => panic!("no fence is known for {other}"),
         };
         object["metadata"]["name"] = name.into();
-        let namespace = if resource == "namespaces" {
+        let namespace = if ["namespaces", "nodes"].contains(&resource) {
             ""
         } else {
             self.namespace.as_str()

@@ -52,7 +52,7 @@ async fn resolves_plural_names() {
     let olds = found(discovery.resolve("x.io", "", "olds").await);
     assert_eq!(olds.gvr.version, "v1");
 
-    for name in ["Pod", "pod", "po"] {
+    for name in ["Pod", "pod", "po", "Pods", "PODS"] {
         let got = discovery.resolve("", "", name).await;
         assert!(
             matches!(&got, Ok(Resolve::NotPlural(info)) if info.gvr.resource == "pods"),

@@ -96,3 +96,6 @@ pub fn validate_all(run: &Run, expectation: &Expectation) -> Result<Summary, Rep
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,8 +134,8 @@ pub fn good_run(seed: u64, commits: usize) -> Run {
         script.whole("whole-a", at(0, 3));
         script.whole("whole-b", at(0, 3));
         script.drained("drained", at(0, 2), at(3, 7));
-        script.from_version("version", at(0, 6));
-        script.from_now("now", at(1, 7));
+        script.version("version", at(0, 6));
+        script.now_on("now", at(1, 7));
         script.reset("reset", at(0, 2), at(3, 4), at(5, 7));
         script.resync("resync", at(0, 2), at(3, 4), at(5, 7));
         script.resumed_into_resync("resynced", at(0, 2), at(3, 4), at(5, 7));

@@ -66,13 +66,13 @@ impl<'a> Script<'a> {
         self.finish(name, Start::Token(self.token(cut)), "OK");
     }
 
-    pub(super) fn from_version(&mut self, name: &str, begin: u64) {
+    pub(super) fn version(&mut self, name: &str, begin: u64) {
         self.started("RESUMED");
         self.deliver(begin, self.last);
         self.finish(name, Start::Version(begin), "OK");
     }
 
-    pub(super) fn from_now(&mut self, name: &str, begin: u64) {
+    pub(super) fn now_on(&mut self, name: &str, begin: u64) {
         self.started("FROM_NOW");
         self.deliver(begin, self.last);
         self.finish(name, Start::Now, "OK");

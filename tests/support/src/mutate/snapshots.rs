@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::pick::{any, event_mut, live, outcome, snapshot};
+use super::pick::{any, event_mut, live, snapshot};
 use crate::evaluate::presentable;
 use crate::trace::{Frame, Run, StreamTrace};
 
@@ -149,7 +149,7 @@ pub(super) fn older_after_reset(run: &mut Run, rng: &mut Rng) -> bool {
         let place = (0..reset).rev().find(same)?;
         super::pick::event(trace, place).map(|earlier| earlier.version)
     };
-    let fits = |trace: &StreamTrace, frame| seen(trace, frame).is_some() && outcome(trace) != "";
+    let fits = |trace: &StreamTrace, frame| seen(trace, frame).is_some();
     let Some((stream, frame)) = any(run, rng, fits) else {
         return false;
     };

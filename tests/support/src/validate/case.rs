@@ -2,7 +2,7 @@
 //! read it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::Expectation;
@@ -10,6 +10,7 @@ use super::follow::{Followed, follow};
 use super::history::{History, Projection};
 use super::replay::View;
 use super::segment::{Segment, segments};
+use crate::evaluate::{Stored, state_at};
 use crate::trace::{Event, Filter, Frame, Run, Start, StreamTrace};
 
 /// A run under judgement, with what several validators need computed once.
@@ -25,9 +26,16 @@ pub struct Case<'a> {
     pub(crate) histories: Vec<History<'a>>,
     carriers: HashMap<&'a str, Vec<Carrier>>,
     projections: RefCell<HashMap<(usize, String), Rc<Projection>>>,
+    states: RefCell<HashMap<(usize, u64), Rc<State>>>,
     followed: RefCell<HashMap<usize, Rc<Followed>>>,
     pub(super) views: RefCell<HashMap<(usize, usize), Rc<View>>>,
 }
+
+/// The objects at some version, by key.
+pub(crate) type State = BTreeMap<String, Stored>;
+
+/// How many states are remembered: streams that begin or end together ask for the same one.
+const STATES: usize = 64;
 
 /// A frame that handed out a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +85,7 @@ impl<'a> Case<'a> {
             histories,
             carriers,
             projections: RefCell::default(),
+            states: RefCell::default(),
             followed: RefCell::default(),
             views: RefCell::default(),
         }
@@ -105,6 +114,18 @@ impl<'a> Case<'a> {
         let made = known
             .entry(key)
             .or_insert_with(|| Rc::new(Projection::new(self.histories[history].truth, filter)));
+        Rc::clone(made)
+    }
+
+    /// The objects of a history at `version`.
+    pub(crate) fn state(&self, history: usize, version: u64) -> Rc<State> {
+        let mut known = self.states.borrow_mut();
+        if known.len() >= STATES && !known.contains_key(&(history, version)) {
+            known.clear();
+        }
+        let made = known
+            .entry((history, version))
+            .or_insert_with(|| Rc::new(state_at(self.histories[history].truth, version)));
         Rc::clone(made)
     }
 

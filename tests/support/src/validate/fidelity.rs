@@ -6,7 +6,7 @@ use super::Violation;
 use super::case::Case;
 use super::replay::{View, replay};
 use super::segment::{Item, Segment};
-use crate::evaluate::{state_at, wants};
+use crate::evaluate::wants;
 
 /// G16: at the end of each stream its reader holds exactly the matching objects at the stream's
 /// position, of the right uid (and version, if modifications were asked for). With
@@ -61,9 +61,7 @@ fn differs(case: &Case<'_>, segment: &Segment<'_>, place: usize, view: &View) ->
     let mut found = None;
     for position in positions {
         found = difference(case, segment, position, view);
-        if found.is_none() {
-            return None;
-        }
+        found.as_ref()?;
     }
     let frames = case.stream(segment).frames.len();
     found.map(|why| case.at(segment.stream, frames.saturating_sub(1)).says(why))
@@ -77,12 +75,13 @@ fn difference(
 ) -> Option<String> {
     let projection = case.projection(segment);
     let versions = wants(&case.stream(segment).filter, "MODIFIED");
-    let expected: BTreeMap<_, _> = state_at(case.histories[segment.history].truth, position)
-        .into_iter()
+    let state = case.state(segment.history, position);
+    let expected: BTreeMap<_, _> = state
+        .iter()
         .filter(|(_, o)| projection.matcher.matches(&o.namespace, &o.name, &o.value))
         .collect();
     for (key, object) in &expected {
-        match view.objects.get(key) {
+        match view.objects.get(*key) {
             None => return Some(format!("doesn't hold {key}, which exists at {position}")),
             Some((uid, version)) => {
                 if *uid != object.uid || (versions && *version != object.version) {
@@ -96,7 +95,7 @@ fn difference(
     let lingering = view
         .objects
         .keys()
-        .find(|key| !expected.contains_key(*key))?;
+        .find(|key| !expected.contains_key(key))?;
     Some(format!(
         "still holds {lingering}, which is gone at {position}"
     ))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::case::{Carrier, Case};
-use crate::evaluate::{object_key, state_at, wants};
+use crate::evaluate::{object_key, wants};
 use crate::trace::{Event, Filter, Frame, Start};
 
 /// The objects that a subscriber holds.
@@ -48,11 +48,11 @@ fn at_version(case: &Case<'_>, stream: usize, version: u64) -> View {
         return View::default();
     };
     let projection = case.projection(segment);
-    let state = state_at(case.histories[segment.history].truth, version);
+    let state = case.state(segment.history, version);
     let objects = state
-        .into_iter()
+        .iter()
         .filter(|(_, o)| projection.matcher.matches(&o.namespace, &o.name, &o.value))
-        .map(|(key, object)| (key, (object.uid, object.version)))
+        .map(|(key, object)| (key.clone(), (object.uid.clone(), object.version)))
         .collect();
     View {
         objects,

@@ -1,10 +1,12 @@
 //! G6: a snapshot is one consistent state.
 
 use super::Violation;
+use std::collections::BTreeMap;
+
 use super::case::Case;
 use super::history::Prepared;
 use super::segment::{Segment, Snapshot};
-use crate::evaluate::{object_key, presentable, state_at, wants};
+use crate::evaluate::{object_key, presentable, wants};
 
 /// G6: a snapshot holds exactly the matching objects at its version, ordered by
 /// `namespace/name`, without tokens, with the right count, and is followed by changes above it
@@ -80,7 +82,8 @@ fn state(
     };
     let filter = &case.stream(segment).filter;
     let matcher = &case.projection(segment).matcher;
-    let mut expected = state_at(case.histories[segment.history].truth, version);
+    let state = case.state(segment.history, version);
+    let mut expected: BTreeMap<_, _> = state.iter().collect();
     expected
         .retain(|_, o| wants(filter, "ADDED") && matcher.matches(&o.namespace, &o.name, &o.value));
     for (frame, event) in &snapshot.events {

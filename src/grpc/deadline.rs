@@ -1,0 +1,166 @@
+//! Deadlines that callers set by `grpc-timeout`.
+//!
+//! Callers keep their own deadlines and reset the stream; this one frees what a caller waits for
+//! when the reset gets lost on the way, for example in a proxy.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tonic::{Code, Status, body::Body};
+
+use super::status::{refuse, trailers};
+
+/// Whoever waits longer has no deadline.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Answers a call within the deadline that its headers name, if they name one.
+pub(super) async fn within<F, E>(timeout: Option<Duration>, call: F) -> Result<Response<Body>, E>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    let Some(timeout) = timeout else {
+        return call.await;
+    };
+    let deadline = Instant::now() + timeout;
+    match timeout_at(deadline, call).await {
+        Ok(response) => Ok(response?.map(|body| {
+            Body::new(Bounded {
+                body: Some(body),
+                timer: Box::pin(sleep_until(deadline)),
+            })
+        })),
+        Err(_) => Ok(exceeded().into_http()),
+    }
+}
+
+/// The `grpc-timeout` of the gRPC specification: up to eight digits and a unit. What is malformed
+/// is no deadline.
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let fits = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let number: u64 = fits.then(|| digits.parse().ok())??;
+    let timeout = match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    };
+    (timeout <= LONGEST).then_some(timeout)
+}
+
+fn exceeded() -> Status {
+    let message = "the deadline of the call is over";
+    refuse(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
+}
+
+/// A response that ends at its deadline, between two messages.
+struct Bounded {
+    /// `None` when the deadline is over.
+    body: Option<Body>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl http_body::Body for Bounded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        // First what is at hand: a message must not lose its second half.
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        ready!(this.timer.as_mut().poll(context));
+        this.body = None;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers(exceeded())))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn reads_what_the_specification_allows() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().expect("a header"));
+            timeout(&headers)
+        };
+        assert_eq!(timeout(&HeaderMap::new()), None);
+        assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
+        assert_eq!(read("20M"), Some(Duration::from_secs(1200)));
+        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(read("200m"), Some(Duration::from_millis(200)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        assert_eq!(read("0n"), Some(Duration::ZERO));
+        for odd in [
+            "",
+            "S",
+            "5",
+            "-1S",
+            "+1S",
+            "1s",
+            "123456789S",
+            "99999999H",
+            "1 S",
+        ] {
+            assert_eq!(read(odd), None, "{odd:?}");
+        }
+    }
+
+    async fn ends(timeout: Duration, body: Body) -> HeaderMap {
+        let call = async { Ok::<_, Status>(Response::new(body)) };
+        let response = within(Some(timeout), call).await.expect("answered");
+        let collected = response.into_body().collect().await.expect("whole");
+        collected.trailers().cloned().unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_at_its_deadline() {
+        let endless = Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<Frame<Bytes>, Status>,
+        >()));
+        let trailers = ends(SOON, endless).await;
+        let status = Status::from_header_map(&trailers).expect("a status");
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert!(ends(SOON, Body::empty()).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_at_its_deadline() {
+        let call = std::future::pending::<Result<Response<Body>, Status>>();
+        let response = within(Some(SOON), call).await;
+        let headers = response.expect("answered").headers().clone();
+        let status = Status::from_header_map(&headers).expect("a status");
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+    }
+}

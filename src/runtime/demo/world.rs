@@ -1,0 +1,172 @@
+//! What the demo shows: a simulated cluster and a real daemon, both in this process.
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::Context as _;
+use informerd_support::{
+    evaluate,
+    simulation::{self, Cluster, Life, Server},
+    trace::{Filter, UpstreamRequest},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::subscriber::Seen;
+use crate::runtime::{
+    args::{LogArgs, ServeArgs},
+    serve::Daemon,
+    simulate,
+};
+
+/// The cluster, the daemon, and what is true about them.
+pub(super) struct World {
+    pub(super) life: Life,
+    /// Where the daemon serves gRPC.
+    pub(super) daemon: SocketAddr,
+    cluster: Cluster,
+    server: Server,
+    directory: TempDir,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// The daemon's requests for pods at the apiserver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Upstream {
+    pub(super) requests: usize,
+    /// Watches that are open now.
+    pub(super) open: usize,
+    /// Watches that were open at the same time at most.
+    pub(super) most: usize,
+}
+
+impl World {
+    /// Starts both; the daemon serves when this returns.
+    ///
+    /// # Errors
+    /// No free port, no room for a kubeconfig.
+    pub(super) async fn start(seed: u64) -> anyhow::Result<Self> {
+        let (cluster, life) = simulate::found(seed)?;
+        let server = simulate::serve(&cluster, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let directory = tempfile::Builder::new()
+            .prefix("informerd-demo-")
+            .tempdir()
+            .context("cannot make a directory for the kubeconfig, set TMPDIR to another")?;
+        let kubeconfig = directory.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, simulation::kubeconfig(server.addr()))
+            .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
+        let stop = CancellationToken::new();
+        let args = ServeArgs::on_free_ports(kubeconfig, LogArgs::quiet());
+        let daemon = Daemon::start(args, stop.clone()).await?;
+        let address = daemon.address;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(daemon.finished());
+        Ok(Self {
+            life,
+            daemon: address,
+            cluster,
+            server,
+            directory,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Where the simulated apiserver listens.
+    pub(super) fn apiserver(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// The directory of the kubeconfig; it vanishes with the demo.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Waits for the daemon to end by itself, which it never should. Cancel safe.
+    pub(super) async fn daemon_ended(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error.context("the daemon ended"),
+            ended => anyhow::anyhow!("the daemon ended: {ended:?}"),
+        }
+    }
+
+    /// Ends the daemon, then the cluster.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.server.stop().await;
+    }
+
+    /// Labels a running pod as a canary, or takes the label off where all have it, as a person
+    /// would with kubectl.
+    pub(super) fn turn_a_canary(&self) {
+        let pods = self.cluster.objects_at("pods", self.cluster.revision());
+        let pods = pods.unwrap_or_default();
+        let is_canary = |pod: &&Value| pod["metadata"]["labels"]["track"] == "canary";
+        let stable = pods.iter().find(|pod| !is_canary(pod));
+        let (pod, track) = match (stable, pods.first()) {
+            (Some(pod), _) => (pod, json!("canary")),
+            (None, Some(pod)) => (pod, Value::Null),
+            (None, None) => return,
+        };
+        let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
+        let change = json!({ "metadata": { "labels": { "track": track } } });
+        // Somebody else may have deleted it; there will be another.
+        let _ = self
+            .cluster
+            .patch("pods", text("namespace"), text("name"), &change);
+    }
+
+    /// The changes that a filter makes of the cluster's own log, above `after` and up to `upto`,
+    /// decided by code that shares nothing with the daemon. The log has an end: only changes from
+    /// the second value on are in it.
+    pub(super) fn expected(&self, filter: &Filter, after: u64, upto: u64) -> (Vec<Seen>, u64) {
+        let mut truth = self.cluster.truth("pods");
+        let oldest = truth.commits.first().map_or(0, |commit| commit.version);
+        truth
+            .commits
+            .retain(|commit| commit.version > after && commit.version <= upto);
+        let events = evaluate::transitions(&truth, filter).into_iter();
+        let seen = events.map(|event| Seen {
+            version: event.version,
+            kind: event.kind.to_owned(),
+            key: evaluate::object_key(&event.namespace, &event.name),
+        });
+        (seen.collect(), oldest)
+    }
+
+    /// The version of the last change of a pod.
+    pub(super) fn last_version(&self) -> u64 {
+        let truth = self.cluster.truth("pods");
+        truth.commits.last().map_or(0, |commit| commit.version)
+    }
+
+    /// What the apiserver has seen of the daemon. Watches of kubectl don't count: they ask for
+    /// no bookmarks.
+    pub(super) fn upstream(&self) -> Upstream {
+        let mut requests = self.cluster.requests();
+        requests.retain(|request| request.resource == "pods" && is_daemons(request));
+        let watches: Vec<_> = requests.iter().filter(|r| r.verb == "watch").collect();
+        let open_at = |watch: &UpstreamRequest| {
+            let others = watches.iter().filter(|other| {
+                other.started <= watch.started && other.ended.is_none_or(|end| end > watch.started)
+            });
+            others.count()
+        };
+        Upstream {
+            requests: requests.len(),
+            open: watches.iter().filter(|watch| watch.ended.is_none()).count(),
+            most: watches
+                .iter()
+                .map(|watch| open_at(watch))
+                .max()
+                .unwrap_or(0),
+        }
+    }
+}
+
+fn is_daemons(request: &UpstreamRequest) -> bool {
+    request.verb != "watch" || request.uri.contains("allowWatchBookmarks=true")
+}

@@ -1,0 +1,57 @@
+//! The README shows only what exists.
+
+use clap::Parser as _;
+use informerd::runtime::Cli;
+use libtest_mimic::Trial;
+
+const README: &str = include_str!("../../README.md");
+const MAKEFILE: &str = include_str!("../../Makefile");
+
+/// The trials of this file.
+pub fn trials() -> Vec<Trial> {
+    vec![Trial::test("readme_commands_exist", || {
+        readme_commands_exist().map_err(Into::into)
+    })]
+}
+
+/// Lines of the shell blocks, continuations joined.
+fn shell_lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for block in README.split("```sh\n").skip(1) {
+        let block = block
+            .split("```")
+            .next()
+            .unwrap_or_default()
+            .replace("\\\n", " ");
+        lines.extend(block.lines().map(str::to_owned));
+    }
+    lines
+}
+
+fn readme_commands_exist() -> Result<(), String> {
+    let lines = shell_lines();
+    let mut kinds = [0; 4];
+    for line in &lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["make", target, ..] => {
+                kinds[0] += 1;
+                if !MAKEFILE.contains(&format!("\n{target}:")) {
+                    return Err(format!("no make target {target}"));
+                }
+            }
+            ["informerd", ..] => {
+                kinds[1] += 1;
+                Cli::try_parse_from(&words).map_err(|error| format!("{line}: {error}"))?;
+            }
+            // Run by the tests of the surface.
+            ["grpcurl", ..] => kinds[2] += 1,
+            ["cargo", "install", "--path", ".", "--locked"] => kinds[3] += 1,
+            other => return Err(format!("nothing checks {other:?}")),
+        }
+    }
+    if kinds.contains(&0) {
+        return Err(format!("too little was found: {kinds:?} in {lines:?}"));
+    }
+    Ok(())
+}
