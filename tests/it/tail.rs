@@ -144,13 +144,4 @@ impl Read {
         });
         resets.collect()
     }
-
-    /// The versions of bookmarks.
-    pub fn bookmarks(&self) -> Vec<u64> {
-        let bookmarks = self.frames.iter().filter_map(|frame| match frame {
-            Frame::Bookmark(bookmark) => Some(number(&bookmark.resource_version)),
-            _ => None,
-        });
-        bookmarks.collect()
-    }
 }

@@ -206,8 +206,8 @@ async fn k44_deletions_show_the_last_match(kind: Kind) {
     let world = World::new(kind, "k44", &["configmaps"], &[]).await;
     let ask = || maps(&world);
     let mut all = world.synced("all", &ask(), 0).await;
-    let mut foo = world.synced("foo", &ask().labels("foo"), 0).await;
-    let mut bar = world.synced("bar", &ask().labels("bar"), 0).await;
+    let mut with_foo = world.synced("foo", &ask().labels("foo"), 0).await;
+    let mut with_bar = world.synced("bar", &ask().labels("bar"), 0).await;
     let one = world
         .create_map("cm", json!({"foo": "1", "bar": "1"}))
         .await;
@@ -224,15 +224,15 @@ async fn k44_deletions_show_the_last_match(kind: Kind) {
     assert!((three + 1..fence).contains(&number(&gone.resource_version)));
     assert_eq!(labels(&gone.object), json!(null));
 
-    foo.expect(Added, "cm", one).await;
-    foo.expect(Modified, "cm", two).await;
-    leaves(&mut foo, three, json!({"foo": "1"})).await;
-    foo.quiet_until(fence).await;
+    with_foo.expect(Added, "cm", one).await;
+    with_foo.expect(Modified, "cm", two).await;
+    leaves(&mut with_foo, three, json!({"foo": "1"})).await;
+    with_foo.quiet_until(fence).await;
 
-    bar.expect(Added, "cm", one).await;
-    leaves(&mut bar, two, json!({"foo": "1", "bar": "1"})).await;
-    bar.quiet_until(fence).await;
-    drop((all, foo, bar));
+    with_bar.expect(Added, "cm", one).await;
+    leaves(&mut with_bar, two, json!({"foo": "1", "bar": "1"})).await;
+    with_bar.quiet_until(fence).await;
+    drop((all, with_foo, with_bar));
     world.finish(&quick(9)).await;
 }
 

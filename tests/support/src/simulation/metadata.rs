@@ -93,7 +93,15 @@ pub(super) fn parts(spec: &ResourceSpec, body: Value) -> Result<(Fields, Fields)
         }
     }
     match rest.shift_remove("metadata") {
-        Some(Value::Object(metadata)) => Ok((metadata, rest)),
+        Some(Value::Object(mut metadata)) => {
+            // Both are `omitempty` upstream (apimachinery `ObjectMeta`).
+            for field in ["labels", "annotations"] {
+                if metadata.get(field) == Some(&json!({})) {
+                    metadata.shift_remove(field);
+                }
+            }
+            Ok((metadata, rest))
+        }
         None | Some(Value::Null) => Ok((Map::new(), rest)),
         Some(_) => Err(Refusal::bad_request("metadata must be a JSON object")),
     }

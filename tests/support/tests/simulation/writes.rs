@@ -61,6 +61,21 @@ async fn writes_check_their_preconditions() {
 }
 
 #[tokio::test]
+async fn the_last_label_takes_the_labels_along() {
+    let fixture = Fixture::new().await;
+    let body = json!({ "metadata": { "name": "a", "labels": { "x": "1" }, "annotations": {} } });
+    let (_, created) = fixture.request("POST", MAPS, JSON, &body.to_string()).await;
+    assert_eq!(created["metadata"]["labels"], json!({ "x": "1" }));
+    assert_eq!(created["metadata"].get("annotations"), None);
+    let change = r#"{"metadata":{"labels":{"x":null}}}"#;
+    let merge = "application/merge-patch+json";
+    let path = format!("{MAPS}/a");
+    let (status, patched) = fixture.request("PATCH", &path, merge, change).await;
+    assert_eq!(status, 200);
+    assert_eq!(patched["metadata"].get("labels"), None);
+}
+
+#[tokio::test]
 async fn status_is_written_through_its_subresource_alone() {
     let fixture = Fixture::new().await;
     let pod = json!({ "metadata": { "name": "p" }, "spec": { "nodeName": "n" } });
