@@ -3,7 +3,10 @@
 //! Scenarios are named after those of the Kubernetes test suites that they carry over (K1...); each
 //! runs against the simulated and against the real apiserver, and ends in `validate_all`.
 
+mod faithful;
 mod filters;
+mod reads;
+mod total_order;
 
 use std::{future::Future, pin::Pin};
 
@@ -35,7 +38,16 @@ pub(crate) use scenarios;
 
 /// Every scenario on both kinds of clusters.
 pub fn trials() -> Vec<Trial> {
-    let all = [filters::scenarios()].into_iter().flatten();
+    let all = [
+        filters::scenarios(),
+        total_order::scenarios(),
+        reads::scenarios(),
+        faithful::scenarios(),
+        crate::restarts::all_scenarios(),
+        crate::scale::scenarios(),
+    ]
+    .into_iter()
+    .flatten();
     all.flat_map(|scenario| {
         [Kind::Simulated, Kind::Real].map(|kind| {
             stage::trial(kind, scenario.name, move || {

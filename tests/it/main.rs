@@ -9,9 +9,12 @@ mod conformance;
 mod daemon;
 mod kube;
 mod request;
+mod restarts;
+mod scale;
 mod stage;
 mod subscriber;
 mod tidy;
+mod wait;
 mod world;
 
 use std::process::ExitCode;

@@ -1,0 +1,23 @@
+//! The one place where a test waits for a condition that nobody announces.
+
+use std::{future::Future, time::Duration};
+
+/// Longest wait; a test that gets there has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Looks again and again until a condition holds.
+pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let looking = async {
+        while !holds().await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"));
+}
