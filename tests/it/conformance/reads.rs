@@ -83,6 +83,8 @@ async fn k75_get_and_versions(kind: Kind) {
     let world = World::new(kind, "k75-get", &[MAPS], &[]).await;
     let created = world.create_map("there", json!({})).await;
     let watched = Ask::of(MAPS).namespace(&world.namespace);
+    // It isn't read from here on.
+    let watched = watched.bookmarks(std::time::Duration::from_secs(60));
     let watcher = world.synced("watcher", &watched, 1).await;
     let reader = Reader::new(&world);
 

@@ -1,6 +1,6 @@
 //! Everyone sees one order, however often they reconnect and wherever to.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use informerd::proto::v1::{self, EventType, StartOutcome};
 use serde_json::{Value, json};
@@ -38,7 +38,8 @@ async fn k72_watch_total_order(kind: Kind) {
         life.step(&world).await;
     }
     let alive = life.alive.len();
-    let all = || Ask::of(WIDGETS).namespace(&world.namespace);
+    let calm = Duration::from_secs(30);
+    let all = || Ask::of(WIDGETS).namespace(&world.namespace).bookmarks(calm);
     let red = || all().labels("color=red");
 
     let mut reference = world.watch("reference", &all()).await;
@@ -72,9 +73,9 @@ async fn k72_watch_total_order(kind: Kind) {
     let (written, sequences, reference, reference_red, second) = futures::join!(
         writes,
         futures::future::join_all(watchers),
-        until_stop(&mut reference),
-        until_stop(&mut reference_red),
-        until_stop(&mut second),
+        until_stop(reference),
+        until_stop(reference_red),
+        until_stop(second),
     );
 
     assert_eq!(reference.len(), OPERATIONS, "one event for each operation");
@@ -119,7 +120,7 @@ async fn watch_with_breaks(
     seen
 }
 
-async fn until_stop(subscriber: &mut Subscriber) -> Vec<Seen> {
+async fn until_stop(mut subscriber: Subscriber) -> Vec<Seen> {
     let mut seen = Vec::new();
     while !seen.last().is_some_and(is_stop) {
         seen.push(told(&subscriber.event().await));

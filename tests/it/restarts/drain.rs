@@ -108,7 +108,10 @@ async fn last_bookmark(stream: &mut Subscriber, at_least: u64) -> Status {
 /// A stream with more to say than its window takes, which nobody reads.
 async fn unread(world: &World) -> Streaming<WatchResponse> {
     let endpoint = Endpoint::from_shared(format!("http://{}", world.daemon.address()));
-    let channel = endpoint.expect("an address").connect().await;
+    let endpoint = endpoint
+        .expect("an address")
+        .initial_stream_window_size(65_535);
+    let channel = endpoint.connect().await;
     let mut client = WatchServiceClient::new(channel.expect("connected"));
     let all = Ask::of(MAPS).namespace(&world.namespace);
     let opened = client.watch(all.message).await;

@@ -10,7 +10,7 @@ use serde_json::json;
 use tonic::Code;
 
 use super::{
-    MAPS, WIDGETS, create, delete, forget, own, patch, proxy::Proxy, start_apiserver,
+    CALM, MAPS, WIDGETS, create, delete, forget, own, patch, proxy::Proxy, start_apiserver,
     stop_apiserver,
 };
 use crate::{
@@ -36,7 +36,7 @@ async fn k63_watch_restarts_if_timeout_not_reached(kind: Kind) {
     let proxy = Proxy::start(&world.stage.kubeconfig()).await;
     let daemon = Daemon::start(proxy.kubeconfig(), &[]).await;
     world.replace_daemon(daemon).await.kill();
-    let ask = Ask::of(MAPS).namespace(&world.namespace);
+    let ask = Ask::of(MAPS).namespace(&world.namespace).bookmarks(CALM);
     let mut stream = world.synced("stream", &ask, 0).await;
     let mut versions = vec![world.create_map("counter", json!({})).await];
     for round in 1..=CUTS {
@@ -77,7 +77,7 @@ async fn r5_apiserver_restarts_under_open_streams(kind: Kind) {
     for (name, color) in [("w0", "red"), ("w1", "red"), ("w2", "blue")] {
         create(&world, name, color).await;
     }
-    let all = Ask::of(WIDGETS).namespace(&world.namespace);
+    let all = Ask::of(WIDGETS).namespace(&world.namespace).bookmarks(CALM);
     let red = all.clone().labels("color=red");
     let mut streams = vec![
         world.synced("all", &all, 3).await,
@@ -119,9 +119,10 @@ async fn r5_apiserver_restarts_under_open_streams(kind: Kind) {
             reads_up_to(stream, last).await;
         }
     }
-    let end = world.fence(WIDGETS).await;
+    // Whatever a difference had to tell is followed by this.
+    let last = patch(&world, "w1", json!({"spec": {"step": "end"}})).await;
     for stream in &mut streams {
-        stream.events_until(end).await;
+        reads_up_to(stream, last).await;
     }
     drop(streams);
     world
