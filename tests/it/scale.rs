@@ -13,7 +13,7 @@ use crate::{
     conformance::scenarios,
     request::Ask,
     stage::Kind,
-    wait::until,
+    wait::{pass, until},
     world::{World, quick},
 };
 
@@ -123,7 +123,7 @@ async fn f64_joins_and_leaves_around_linger(kind: Kind) {
         let passers = passers.buffer_unordered(16).collect::<Vec<()>>();
         futures::join!(watcher, passers);
         // Not to wait for anything, but to come back before, at and after the end of the linger.
-        tokio::time::sleep(Duration::from_millis(random.u64(35..75))).await;
+        pass(Duration::from_millis(random.u64(35..75))).await;
     }
     nothing_left(&world).await;
     let watches = world
