@@ -7,15 +7,18 @@ mod bookmarks;
 mod cache;
 mod concurrent;
 mod expiry;
+mod faithful;
 mod filters;
 mod objects;
 mod positions;
 mod predicates;
+mod reads;
 mod restart;
 mod scoped;
 mod snapshots;
 mod starts;
 mod table;
+mod total_order;
 mod versions;
 
 use std::{future::Future, pin::Pin, time::Duration};
@@ -63,17 +66,21 @@ pub fn trials() -> Vec<Trial> {
         cache::scenarios(),
         concurrent::scenarios(),
         expiry::scenarios(),
+        faithful::scenarios(),
         filters::scenarios(),
         objects::scenarios(),
         positions::scenarios(),
         predicates::scenarios(),
+        reads::scenarios(),
         restart::scenarios(),
         scoped::scenarios(),
         snapshots::scenarios(),
         starts::scenarios(),
+        total_order::scenarios(),
         versions::scenarios(),
         crate::bad_input::scenarios(),
         crate::cli::scenarios(),
+        crate::scale::scenarios(),
         crate::surface::scenarios(),
     ];
     all.into_iter().flatten().flat_map(played).collect()

@@ -146,6 +146,12 @@ impl Daemon {
         let _ = self.child.wait();
     }
 
+    /// Kills it without warning; another one is to take its place.
+    pub fn crash(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().join("\n")

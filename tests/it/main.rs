@@ -16,6 +16,8 @@ mod http2;
 mod kube;
 mod readme;
 mod request;
+mod restarts;
+mod scale;
 mod stage;
 mod subscriber;
 mod surface;

@@ -47,12 +47,16 @@ pub enum Stage {
     Simulated(Simulated),
     /// The shared real one.
     Real(Arc<ControlPlane>),
+    /// A real one of the scenario's own, which it may stop.
+    Own(ControlPlane),
 }
 
 /// A simulated cluster and its server.
 pub struct Simulated {
     pub cluster: Cluster,
     pub server: Option<Server>,
+    /// Where the server listens, also while it is stopped.
+    pub address: String,
     kubeconfig: PathBuf,
     _directory: TempDir,
 }
@@ -69,6 +73,7 @@ impl Simulated {
         std::fs::write(&kubeconfig, simulation::kubeconfig(server.addr())).expect("writable");
         Self {
             cluster,
+            address: server.addr().to_string(),
             server: Some(server),
             kubeconfig,
             _directory: directory,
@@ -85,11 +90,23 @@ impl Stage {
         }
     }
 
+    /// The same, but one that the scenario may stop and start.
+    pub async fn own(kind: Kind) -> Self {
+        match kind {
+            Kind::Simulated => Self::Simulated(Simulated::start().await),
+            Kind::Real => {
+                let started = ControlPlane::start(control_plane::Options::default()).await;
+                Self::Own(started.expect("a real apiserver"))
+            }
+        }
+    }
+
     /// Its kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         match self {
             Self::Simulated(simulated) => simulated.kubeconfig.clone(),
             Self::Real(real) => real.kubeconfig(),
+            Self::Own(own) => own.kubeconfig(),
         }
     }
 
@@ -97,7 +114,7 @@ impl Stage {
     pub fn simulated(&self) -> Option<&Cluster> {
         match self {
             Self::Simulated(simulated) => Some(&simulated.cluster),
-            Self::Real(_) => None,
+            Self::Real(_) | Self::Own(_) => None,
         }
     }
 }

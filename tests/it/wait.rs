@@ -26,3 +26,9 @@ where
         .await
         .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"));
 }
+
+/// Lets time pass that is itself what a scenario is about, such as that of a linger. Nothing may be
+/// concluded from it.
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use informerd_support::{
     recorder::Recorder,
-    trace::{Truth, UpstreamRequest},
+    trace::{Start, Truth, UpstreamRequest},
     truth::TruthWatcher,
     validate::{Expectation, Summary, validate_all},
 };
@@ -62,10 +62,13 @@ impl World {
         for resource in resources {
             let truth = match &stage {
                 Stage::Simulated(_) => None,
-                Stage::Real(_) => {
+                Stage::Real(_) | Stage::Own(_) => {
                     let path = kube::collection(resource, "");
                     let client = kube.client.clone();
-                    let watcher = TruthWatcher::start(client, &path, resource).await;
+                    let watcher = match &stage {
+                        Stage::Own(_) => TruthWatcher::lasting(client, &path, resource).await,
+                        _ => TruthWatcher::start(client, &path, resource).await,
+                    };
                     Some(watcher.expect("the truth can be watched"))
                 }
             };
@@ -111,8 +114,27 @@ impl World {
         ask: &Ask,
         channel: Channel,
     ) -> Result<Subscriber, Status> {
+        let (_, start, _) = ask.trace();
+        self.open_as(name, ask, channel, start).await
+    }
+
+    /// Continues after a list, whose version and token no recorded stream has received.
+    pub async fn watch_after_list(&self, name: &str, ask: &Ask, version: u64) -> Subscriber {
+        let start = Start::Version(version);
+        let opened = self.open_as(name, ask, self.channel(), start).await;
+        opened.unwrap_or_else(|status| panic!("{name}: refused: {status:?}"))
+    }
+
+    /// Opens a stream that is judged by another start than its request names.
+    async fn open_as(
+        &self,
+        name: &str,
+        ask: &Ask,
+        channel: Channel,
+        start: Start,
+    ) -> Result<Subscriber, Status> {
         let record = self.record(&ask.resource());
-        let (filter, start, interval) = ask.trace();
+        let (filter, _, interval) = ask.trace();
         let mut recorder = record.recorder.stream(name, filter, start, interval);
         if let Some(timeout) = ask.message.timeout.and_then(|t| t.try_into().ok()) {
             recorder = recorder.with_timeout(timeout);
@@ -132,6 +154,17 @@ impl World {
         let (snapshot, _) = subscriber.snapshot().await;
         assert_eq!(snapshot.len(), objects, "{name}: {snapshot:?}");
         subscriber
+    }
+
+    /// Whether the recording of the truth has outlived so many breaks; a simulated cluster keeps
+    /// its own.
+    pub fn truth_outlived(&self, breaks: u64) -> bool {
+        self.records.values().all(|record| {
+            let truth = record.truth.lock();
+            truth
+                .as_ref()
+                .is_none_or(|truth| truth.reopened() >= breaks)
+        })
     }
 
     fn record(&self, resource: &str) -> &Record {
@@ -239,6 +272,11 @@ impl World {
             .into_iter()
             .filter(|request| request.resource == resource)
             .collect()
+    }
+
+    /// The requests about a resource after the first `count`.
+    pub fn requests_after(&self, resource: &str, count: usize) -> Vec<UpstreamRequest> {
+        self.requests(resource).split_off(count)
     }
 
     /// When the scenario began.

@@ -2,6 +2,9 @@
 //! independent of the daemon's.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::{AsyncBufReadExt, TryStreamExt};
 use kube::Client;
@@ -34,10 +37,15 @@ pub enum TruthError {
     Task(#[from] tokio::task::JoinError),
 }
 
+/// How long an apiserver may be away from a [`TruthWatcher::lasting`].
+const PATIENCE: Duration = Duration::from_secs(180);
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Records the history of one resource of a real apiserver.
 #[derive(Debug)]
 pub struct TruthWatcher {
     until: watch::Sender<Option<u64>>,
+    reopened: Arc<AtomicU64>,
     task: JoinHandle<Result<Truth, TruthError>>,
 }
 
@@ -50,17 +58,68 @@ impl TruthWatcher {
     /// If the list or the opening of the watch fails.
     pub async fn start(client: Client, path: &str, resource: &str) -> Result<Self, TruthError> {
         let mut recording = list(&client, path, resource).await?;
-        let uri = format!(
-            "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds=86400&resourceVersion={}",
-            recording.seen
-        );
-        let lines = client.request_stream(request(&uri)).await?.lines();
-        let (until, target) = watch::channel(None);
+        let lines = open(&client, path, recording.seen).await?;
+        let (until, mut target) = watch::channel(None);
         let task = tokio::spawn(async move {
-            follow(&mut recording, lines, target).await?;
+            follow(&mut recording, lines, &mut target).await?;
             Ok(recording.truth)
         });
-        Ok(Self { until, task })
+        let reopened = Arc::default();
+        Ok(Self {
+            until,
+            reopened,
+            task,
+        })
+    }
+
+    /// The same for an apiserver that the test stops and starts: when the watch breaks, the state
+    /// afterwards must be the one that is known, and the recording goes on from there. So nothing
+    /// may be written from the stop until [`reopened`](Self::reopened) has counted it.
+    ///
+    /// # Errors
+    /// If the list or the opening of the watch fails.
+    pub async fn lasting(client: Client, path: &str, resource: &str) -> Result<Self, TruthError> {
+        let mut recording = list(&client, path, resource).await?;
+        let mut lines = open(&client, path, recording.seen).await?;
+        let (until, mut target) = watch::channel(None);
+        let (path, resource) = (path.to_owned(), resource.to_owned());
+        let reopened = Arc::new(AtomicU64::new(0));
+        let counted = reopened.clone();
+        let task = tokio::spawn(async move {
+            while let Err(error) = follow(&mut recording, lines, &mut target).await {
+                let again = async {
+                    loop {
+                        if let Ok(state) = list(&client, &path, &resource).await
+                            && let Ok(lines) = open(&client, &path, state.seen).await
+                        {
+                            return (state, lines);
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                };
+                let (state, again) = tokio::time::timeout(PATIENCE, again)
+                    .await
+                    .map_err(|_| error)?;
+                if state.objects != recording.objects {
+                    return Err(recording.broken("something was written while it was broken"));
+                }
+                recording.seen = state.seen;
+                lines = again;
+                counted.fetch_add(1, Ordering::AcqRel);
+            }
+            Ok(recording.truth)
+        });
+        Ok(Self {
+            until,
+            reopened,
+            task,
+        })
+    }
+
+    /// How often the watch broke and was opened again.
+    #[must_use]
+    pub fn reopened(&self) -> u64 {
+        self.reopened.load(Ordering::Acquire)
     }
 
     /// Ends the recording once everything up to `version` was seen, and returns the history.
@@ -80,6 +139,18 @@ fn request(uri: &str) -> http::Request<Vec<u8>> {
         .header(http::header::ACCEPT_ENCODING, "identity")
         .body(Vec::new())
         .expect("the path of a resource is a valid uri")
+}
+
+/// Opens the watch after `version`.
+async fn open(
+    client: &Client,
+    path: &str,
+    version: u64,
+) -> Result<impl futures::Stream<Item = std::io::Result<String>> + Unpin + use<>, TruthError> {
+    let uri = format!(
+        "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds=86400&resourceVersion={version}"
+    );
+    Ok(client.request_stream(request(&uri)).await?.lines())
 }
 
 struct Recording {
@@ -189,7 +260,7 @@ fn version_of(object: &Value) -> Result<u64, TruthError> {
 async fn follow<L>(
     recording: &mut Recording,
     mut lines: L,
-    mut target: watch::Receiver<Option<u64>>,
+    target: &mut watch::Receiver<Option<u64>>,
 ) -> Result<(), TruthError>
 where
     L: futures::Stream<Item = std::io::Result<String>> + Unpin,
