@@ -7,11 +7,13 @@
 
 mod conformance;
 mod daemon;
+mod faults;
 mod kube;
 mod request;
 mod stage;
 mod subscriber;
 mod tidy;
+mod wait;
 mod world;
 
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(8);
     let mut trials = tidy::trials();
     trials.extend(conformance::trials());
+    trials.extend(faults::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     stage::close();
     conclusion.exit_code()
