@@ -235,7 +235,13 @@ impl World {
         }
         match validate_all(&run, expectation) {
             Ok(summary) => summary,
-            Err(report) => panic!("{resource}: {report}"),
+            Err(report) => {
+                let _ = informerd_support::recorder::save(
+                    &run,
+                    std::path::Path::new("/tmp/t4run.json"),
+                );
+                panic!("{resource}: {report}")
+            }
         }
     }
 

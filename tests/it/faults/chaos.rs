@@ -7,6 +7,7 @@ use futures::future::join_all;
 use informerd::proto::v1::{self, frame::Frame};
 use informerd_support::simulation::{Action, Cluster, Disruption};
 use tokio::sync::watch;
+use tonic::Status;
 
 use super::storm::{MAPS, Storm, Writer, initial, line, next_watch};
 use crate::{
@@ -49,9 +50,11 @@ async fn chaos_of_faults_and_resumes(kind: Kind) {
     });
     let raging = async {
         rage(&storm, &mut writer).await;
+        eprintln!("raged {:?}", storm.world.begun().elapsed());
         goal.send_replace(storm.world.fence(MAPS).await);
     };
     tokio::join!(join_all(readers), raging);
+    eprintln!("read {:?}", storm.world.begun().elapsed());
     let mut expectation = quick(5000).requiring(&[
         "RESYNC",
         "STARTED RESUMED",
@@ -126,6 +129,16 @@ fn strike(cluster: &Cluster, fault: usize) {
     cluster.break_watches(MAPS, how);
 }
 
+/// How one stream went.
+enum Went {
+    /// To the goal.
+    There,
+    /// The reader left it.
+    Away,
+    /// It was refused.
+    Nowhere,
+}
+
 /// Comes, reads a little, goes, and comes back with its token.
 struct Reader<'a> {
     world: &'a World,
@@ -145,26 +158,35 @@ impl Reader<'_> {
                 None => self.ask.clone(),
                 Some(token) => self.ask.clone().token(token),
             };
-            let mut subscriber = match self.world.try_watch(&self.name, &ask).await {
-                Ok(subscriber) => subscriber,
-                // The only excuse: upstream is needed for this start and can't be asked now.
-                Err(status) => {
-                    assert_eq!(reason(&status), "UPSTREAM_DOWN", "{status:?}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            for _ in 0..self.rng.usize(1..300) {
-                let frame = subscriber.frame().await;
-                if position(&frame, &mut token) >= *self.goal.borrow() {
-                    return;
-                }
+            match self.once(&ask, &mut token).await {
+                Went::There => return,
+                Went::Away => {}
+                // A moment in which somebody else may mend it.
+                Went::Nowhere => tokio::time::sleep(Duration::from_millis(100)).await,
             }
-            drop(subscriber);
             if self.sleepy {
                 self.sleep().await;
             }
         }
+    }
+
+    /// Opens one stream and reads some of it.
+    async fn once(&mut self, ask: &Ask, token: &mut Option<String>) -> Went {
+        let mut subscriber = match self.world.try_watch(&self.name, ask).await {
+            Ok(subscriber) => subscriber,
+            Err(status) => return excused(&status),
+        };
+        for number in 0..self.rng.usize(1..300) {
+            let frame = match subscriber.next().await {
+                Ok(frame) => frame,
+                Err(status) if number == 0 => return excused(&status),
+                Err(status) => panic!("{}: the stream ended: {status:?}", self.name),
+            };
+            if position(&frame, token) >= *self.goal.borrow() {
+                return Went::There;
+            }
+        }
+        Went::Away
     }
 
     /// Stays away until much was written.
@@ -175,6 +197,12 @@ impl Reader<'_> {
         })
         .await;
     }
+}
+
+/// The only excuse for a refusal: upstream is needed for this start and can't be asked now.
+fn excused(status: &Status) -> Went {
+    assert_eq!(reason(status), "UPSTREAM_DOWN", "{status:?}");
+    Went::Nowhere
 }
 
 /// What a frame says of the reader's position; keeps the token to continue with.

@@ -114,7 +114,7 @@ async fn f40_end_of_the_state_never_told(kind: Kind) {
     storm.cluster.inject(next_initial(Action::NoBookmark));
     storm.subscribe().await;
     storm.gust(20);
-    let calm = storm.calm(&quick(50)).await;
+    let calm = storm.calm(&quick(30)).await;
     assert_eq!((calm.asked.syncs, calm.asked.continued), (2, 1));
     calm.without(&["RESET", "RESYNC"]);
 }

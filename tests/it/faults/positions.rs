@@ -1,17 +1,13 @@
 //! Where subscribers may join and what positions they may name.
 
+use std::time::Duration;
+
 use informerd::proto::v1::{self, frame::Frame, watch_request::Start};
 use informerd_support::simulation::{Action, Fault, Verb};
 use serde_json::json;
 
 use super::storm::{MAPS, Storm};
-use crate::{
-    conformance::scenarios,
-    request::Ask,
-    stage::Kind,
-    subscriber::{number, reason},
-    world::quick,
-};
+use crate::{conformance::scenarios, request::Ask, stage::Kind, subscriber::number, world::quick};
 
 scenarios![
     f65_joining_in_the_middle_of_changes,
@@ -55,7 +51,8 @@ async fn f66_positions_at_the_borders(kind: Kind) {
         .forget_watch_history(MAPS, oldest)
         .expect("it is served");
     let last = storm.cluster.revision();
-    let all = || Ask::of(MAPS);
+    // Nobody is read while a refusal is waited for.
+    let all = || Ask::of(MAPS).bookmarks(Duration::from_secs(5));
     let mut snapshot = storm.world.watch("snapshot", &all()).await;
     let (_, end) = snapshot.snapshot().await;
     assert_eq!(number(&end.resource_version), last);
@@ -84,11 +81,13 @@ async fn f66_positions_at_the_borders(kind: Kind) {
     };
     assert_eq!(said.reason(), v1::ResetReason::Expired);
     reset.snapshot().await;
-    let refused = refusal(&storm, "expired", &all().version(oldest - 1).or_fail()).await;
+    let refused = storm
+        .refusal("expired", &all().version(oldest - 1).or_fail())
+        .await;
     assert_eq!(refused, "OUT_OF_RANGE RESOURCE_EXPIRED");
 
     // After the last one: waits, and is refused if nothing comes.
-    let refused = refusal(&storm, "future", &all().version(last + 5)).await;
+    let refused = storm.refusal("future", &all().version(last + 5)).await;
     assert_eq!(refused, "OUT_OF_RANGE RESOURCE_VERSION_TOO_LARGE");
     let ask = all().version(last + 1);
     let soon = storm.world.watch("soon", &ask);
@@ -122,13 +121,6 @@ async fn f66_positions_at_the_borders(kind: Kind) {
     storm.judge(&quick(30)).await;
 }
 
-async fn refusal(storm: &Storm, name: &str, ask: &Ask) -> String {
-    let opened = storm.world.try_watch(name, ask).await;
-    let status = opened.err().expect("it must be refused");
-    let code = crate::subscriber::code_name(status.code());
-    format!("{code} {}", reason(&status))
-}
-
 /// Upstream's watch history is gone, its older states are not: the difference is told, once for
 /// all who stand there.
 async fn f66_position_of_a_lost_history(kind: Kind) {
@@ -139,7 +131,7 @@ async fn f66_position_of_a_lost_history(kind: Kind) {
         .cluster
         .forget_watch_history(MAPS, old + 20)
         .expect("it is served");
-    let slow = Action::Delay(std::time::Duration::from_millis(100));
+    let slow = Action::Delay(Duration::from_millis(100));
     storm.cluster.inject(Fault::on(MAPS, Verb::List, slow));
     let all = Ask::of(MAPS).version(old);
     let (mut one, mut two) = tokio::join!(

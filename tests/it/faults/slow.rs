@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
-use informerd::proto::v1::EventType::Added;
+use informerd::proto::v1::{EventType::Added, frame::Frame};
 use prost::Message as _;
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -147,8 +147,21 @@ async fn f58_fifty_readers_that_do_not_read(kind: Kind) {
         let created = world.create_map(&name, json!({})).await;
         reader.expect(Added, &name, created).await;
     }
-    stalled(world, 50).await;
-    for (status, read) in futures::future::join_all(bodies.into_iter().map(ended)).await {
+    let ending = async {
+        stalled(world, 50).await;
+        futures::future::join_all(bodies.into_iter().map(ended)).await
+    };
+    let reading = async {
+        loop {
+            let frame = reader.frame().await;
+            assert!(!matches!(frame, Frame::Event(_)), "{frame:?}");
+        }
+    };
+    let ends = tokio::select! {
+        ends = ending => ends,
+        () = reading => unreachable!("it reads for ever"),
+    };
+    for (status, read) in ends {
         slow_consumer(&status);
         assert!(read <= WINDOW as usize, "{read}");
     }

@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     request::Ask,
     stage::{Kind, Simulated, Stage},
-    subscriber::{Subscriber, number},
+    subscriber::{Subscriber, code_name, number, reason},
     wait::until,
     world::{World, quick},
 };
@@ -200,6 +200,15 @@ impl Storm {
             self.world.daemon.metric(name, "configmaps").await > goal as f64
         })
         .await;
+    }
+
+    /// Asks for what must be refused; gives code and reason.
+    pub async fn refusal(&self, name: &str, ask: &Ask) -> String {
+        let status = match self.world.try_watch(name, ask).await {
+            Err(status) => status,
+            Ok(mut opened) => opened.next().await.expect_err("it must be refused"),
+        };
+        format!("{} {}", code_name(status.code()), reason(&status))
     }
 
     /// Stops writing, lets everyone read to the end, and judges.
