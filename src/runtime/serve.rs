@@ -277,6 +277,8 @@ fn limits(args: &ServeArgs) -> Limits {
     Limits {
         max_concurrent_streams: args.streams_per_connection,
         stall: args.stall_limit,
+        // Whoever takes so little that a message stays cut in two is no better.
+        stall_finish: args.stall_limit,
         stall_trailers: grpc::stall_trailers(),
         drain_deadline: args.drain,
         ..Limits::default()

@@ -12,6 +12,7 @@ mod conformance;
 mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
+mod faults;
 mod http2;
 mod kube;
 mod readme;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(readme::trials());
     trials.extend(conformance::trials());
+    trials.extend(faults::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use informerd_support::{
     recorder::Recorder,
-    trace::{Start, Truth, UpstreamRequest},
+    trace::{Gap, Start, Truth, UpstreamRequest},
     truth::TruthWatcher,
     validate::{Expectation, Summary, validate_all},
 };
@@ -32,6 +32,7 @@ pub struct World {
     pub namespace: String,
     channel: Channel,
     records: BTreeMap<String, Record>,
+    gaps: Mutex<Vec<Gap>>,
     begun: Instant,
 }
 
@@ -87,8 +88,15 @@ impl World {
             namespace,
             channel,
             records,
+            gaps: Mutex::default(),
             begun,
         }
+    }
+
+    /// Notes that the daemon may have had to compare states between these two versions, because
+    /// upstream broke its history.
+    pub fn excuse_gap(&self, from: u64, to: u64) {
+        self.gaps.lock().push(Gap { from, to });
     }
 
     /// The shared connection.
@@ -254,10 +262,20 @@ impl World {
                 (truth, Vec::new())
             }
         };
-        let run = record.recorder.run(truth, requests);
+        let mut run = record.recorder.run(truth, requests);
+        run.gaps = self.gaps.lock().clone();
+        if let Some(cluster) = self.stage.simulated() {
+            run.rewound = cluster.abandoned_truths(resource);
+        }
         match validate_all(&run, expectation) {
             Ok(summary) => summary,
-            Err(report) => panic!("{resource}: {report}"),
+            Err(report) => {
+                let _ = informerd_support::recorder::save(
+                    &run,
+                    std::path::Path::new("/tmp/t4run.json"),
+                );
+                panic!("{resource}: {report}")
+            }
         }
     }
 

@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str], bool)] = &[
     ("FAILED_PRECONDITION", &["NOT_WATCHABLE"], false),
     ("PERMISSION_DENIED", &["ACCESS_DENIED"], true),
     ("PERMISSION_DENIED", &["RESOURCE_DISABLED"], false),
-    ("OUT_OF_RANGE", &["RESOURCE_EXPIRED"], true),
+    ("OUT_OF_RANGE", &["RESOURCE_EXPIRED", "EPOCH_CHANGED"], true),
     ("OUT_OF_RANGE", &["RESOURCE_VERSION_TOO_LARGE"], false),
     ("RESOURCE_EXHAUSTED", &["SLOW_CONSUMER"], true),
     ("RESOURCE_EXHAUSTED", &["QUOTA_EXCEEDED"], false),
