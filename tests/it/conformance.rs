@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A scenario that waits for what never comes ends here.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 type Play = fn(Kind) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 

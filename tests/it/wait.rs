@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 /// Longest wait; a test that gets there has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
