@@ -121,7 +121,8 @@ type Attach = BoxFuture<'static, Result<(Lease, Subscription), (&'static str, St
 enum State {
     Attaching(Attach),
     Streaming {
-        subscription: Subscription,
+        /// Boxed, as it is much larger than what comes before it.
+        subscription: Box<Subscription>,
         _lease: Lease,
     },
     Ended,
@@ -181,7 +182,7 @@ impl http_body::Body for WatchBody {
                 State::Attaching(attach) => match ready!(attach.as_mut().poll(context)) {
                     Ok((lease, subscription)) => {
                         this.state = State::Streaming {
-                            subscription,
+                            subscription: Box::new(subscription),
                             _lease: lease,
                         };
                     }

@@ -1,10 +1,8 @@
 //! A scripted apiserver on loopback and a sink that writes down what it is told.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -65,7 +63,7 @@ impl Server {
     pub(super) async fn answering(answers: Vec<Vec<Act>>) -> Self {
         let answers = Mutex::new(answers.into_iter());
         Self::start(move |_| {
-            let next = answers.lock().expect("no panics").next();
+            let next = answers.lock().next();
             next.unwrap_or_else(|| vec![Act::Hold])
         })
         .await

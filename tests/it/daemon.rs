@@ -151,11 +151,6 @@ impl Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        self.log.lock().join("\n")
-    }
 }
 
 impl Drop for Daemon {

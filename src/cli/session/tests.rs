@@ -1,11 +1,8 @@
 //! A session from its first frame to its end.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fs, path::Path, sync::Arc};
 
+use parking_lot::Mutex;
 use tonic::Code;
 
 use super::*;
@@ -19,7 +16,7 @@ struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic before").extend(bytes);
+        self.0.lock().extend(bytes);
         Ok(bytes.len())
     }
 
@@ -30,7 +27,7 @@ impl Write for Paper {
 
 impl Paper {
     fn text(&self) -> String {
-        let bytes = self.0.lock().expect("no panic before");
+        let bytes = self.0.lock();
         String::from_utf8(anstream::adapter::strip_bytes(&bytes).into_vec()).expect("text")
     }
 }
