@@ -7,6 +7,7 @@ mod close;
 mod cursor;
 mod feed;
 mod item;
+mod place;
 mod snapshot;
 mod token;
 

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Position, Scope};
+use super::{Position, Scope, place::Place};
 use crate::{
     resource::{Delta, Gvr, Key, Object, ResourceVersion},
     selector::Query,
@@ -378,9 +378,16 @@ impl Feed {
         )
     }
 
-    /// The changes after `seq`.
-    pub(super) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
-        self.state.lock().cache.since(seq, max_bytes)
+    /// The changes after a place.
+    pub(super) fn since(&self, place: &Place, max_bytes: usize) -> Since {
+        let position = place.exact.then_some(&place.version);
+        let state = self.state.lock();
+        state.cache.since_place(place.after, position, max_bytes)
+    }
+
+    /// Whether the logs of views mean the same change by this seq as the history does.
+    pub(super) fn agrees_with_logs(&self, seq: Seq) -> bool {
+        self.state.lock().cache.is_unique(seq)
     }
 
     /// Where a position stands, with the epoch and the oldest position that can be continued.

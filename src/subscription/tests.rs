@@ -1,5 +1,7 @@
 //! Cursors over a feed, by their rules.
 
+mod seam;
+
 use std::{
     sync::Arc,
     task::{Poll, Waker},
