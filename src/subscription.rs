@@ -7,6 +7,7 @@ mod close;
 mod cursor;
 mod feed;
 mod item;
+mod place;
 mod plan;
 mod snapshot;
 mod token;

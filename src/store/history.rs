@@ -53,6 +53,8 @@ pub(super) struct History {
     bytes: usize,
     floor: ResourceVersion,
     last: Seq,
+    /// Seqs before this one may have stood for other changes once.
+    seam: Option<Seq>,
 }
 
 impl History {
@@ -63,6 +65,7 @@ impl History {
             bytes: 0,
             floor,
             last: Seq::ORIGIN,
+            seam: None,
         }
     }
 
@@ -107,9 +110,12 @@ impl History {
 
     /// Puts older changes in front, so that the history reaches back to `floor`.
     ///
-    /// The last of them must lead right up to the old floor; their seqs are assigned here.
+    /// The last of them must lead right up to the old floor; their seqs are assigned here. What was
+    /// forgotten may have been fewer changes (a difference of states) than what is told of it now,
+    /// so a seq from then may stand for another change.
     pub(super) fn prepend(&mut self, changes: Vec<Change>, floor: ResourceVersion, now: Instant) {
         let mut seq = self.floor_seq();
+        self.seam = self.seam.max(Some(seq));
         self.floor = floor;
         for mut change in changes.into_iter().rev() {
             change.seq = seq;
@@ -121,6 +127,11 @@ impl History {
                 at: now,
             });
         }
+    }
+
+    /// Whether this seq has only ever stood for one change.
+    pub(super) fn is_unique(&self, seq: Seq) -> bool {
+        self.seam.is_none_or(|seam| seam <= seq)
     }
 
     /// Drops what is too old or too much. A group goes as a whole: half of one leads nowhere.

@@ -102,6 +102,30 @@ impl WatchCache {
         self.history.since(seq, max_bytes)
     }
 
+    /// The same for a reader that has kept its place for some time. A seq from before
+    /// [`WatchCache::prepend`] may stand for another change now, so the place is looked up by its
+    /// position, if there is one (inside of a group there is none).
+    pub fn since_place(
+        &self,
+        seq: Seq,
+        position: Option<&ResourceVersion>,
+        max_bytes: usize,
+    ) -> Since {
+        match position.filter(|position| position.is_ordered()) {
+            Some(position) => match self.locate(position) {
+                Located::At(seq) => self.since(seq, max_bytes),
+                Located::Expired | Located::Future => Since::Expired,
+            },
+            None if self.is_unique(seq) => self.since(seq, max_bytes),
+            None => Since::Expired,
+        }
+    }
+
+    /// Whether this seq has only ever stood for one change; see [`WatchCache::since_place`].
+    pub fn is_unique(&self, seq: Seq) -> bool {
+        self.history.is_unique(seq)
+    }
+
     /// The objects as they were right after `seq`, or `None` if that can't be known any more.
     /// Undoes the changes since, newest first.
     pub fn objects_at(&self, seq: Seq) -> Option<Objects> {

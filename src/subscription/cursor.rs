@@ -14,12 +14,12 @@ use bytes::Bytes;
 use super::{
     Begin, Closed, Control, Feed, Item, OnExpired, Outcome, Plan, Position, ResetReason, Scope,
     feed::Seat,
+    place::Place,
     snapshot::{SnapshotRead, SnapshotStep},
 };
 use crate::{
-    resource::ResourceVersion,
     selector::Query,
-    store::{Seq, Since},
+    store::Since,
     view::{Read, encode_changes},
 };
 
@@ -54,27 +54,13 @@ enum Phase {
     Closed,
 }
 
-/// Where a subscription stands.
-#[derive(Debug, Clone)]
-struct Place {
-    /// Everything up to this change was delivered or filtered out.
-    after: Seq,
-    /// The newest position that this amounts to.
-    version: ResourceVersion,
-    epoch: u32,
-}
-
 impl Subscription {
     /// Opens a subscription on a synced feed.
     pub fn new(feed: &Arc<Feed>, query: &Query, begin: Begin, now: Instant) -> Self {
         let seat = feed.seat(query, now + begin.bookmark_interval);
         let scope = feed.scope(query);
         let head = feed.look().head;
-        let place = Place {
-            after: head.seq,
-            version: head.version,
-            epoch: feed.epoch(),
-        };
+        let place = Place::at(head, feed.epoch());
         let mut subscription = Self {
             seat,
             scope,
@@ -107,6 +93,8 @@ impl Subscription {
                 self.place = Place {
                     after: seq,
                     version,
+                    exact: true,
+                    in_log: self.seat.feed.agrees_with_logs(seq),
                     epoch,
                 };
                 self.started(outcome);
@@ -126,11 +114,7 @@ impl Subscription {
                 head,
                 epoch,
             } => {
-                self.place = Place {
-                    after: head.seq,
-                    version: head.version,
-                    epoch,
-                };
+                self.place = Place::at(head, epoch);
                 self.started(Outcome::Resynced);
                 let pieces = encode_changes(&self.seat.view, &changes, MAX_BATCH);
                 if pieces.is_empty() {
@@ -153,11 +137,7 @@ impl Subscription {
 
     fn begin_snapshot(&mut self, reason: Option<ResetReason>) {
         let (shared, head, epoch) = self.seat.feed.snapshot(&self.seat.view);
-        self.place = Place {
-            after: head.seq,
-            version: head.version,
-            epoch,
-        };
+        self.place = Place::at(head, epoch);
         if let Some(reason) = reason {
             self.control(Control::Reset {
                 reason,
@@ -265,6 +245,9 @@ impl Subscription {
         if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end_with_bookmark(Closed::Timeout);
         }
+        if !self.place.in_log {
+            return self.catch_up();
+        }
         let due = self.due();
         let seat = &self.seat;
         match seat
@@ -272,10 +255,7 @@ impl Subscription {
             .read(seat.reader, self.place.after, MAX_BATCH, due, waker)
         {
             Read::Run(run) => {
-                self.place.after = run.through;
-                if let Some(version) = run.position {
-                    self.place.version = version;
-                }
+                self.place.advance(run.through, run.position);
                 Step::Events(run.slices)
             }
             Read::Behind => self.catch_up(),
@@ -308,14 +288,15 @@ impl Subscription {
         if self.seat.feed.epoch() != self.place.epoch {
             return self.expired(ResetReason::Rewound);
         }
-        let Since::Changes(changes) = self.seat.feed.since(self.place.after, MAX_BATCH) else {
+        let feed = &self.seat.feed;
+        let Since::Changes(changes) = feed.since(&self.place, MAX_BATCH) else {
             return self.expired(ResetReason::Lagged);
         };
         let Some(last) = changes.last() else {
             return self.expired(ResetReason::Lagged);
         };
-        self.place.after = last.seq;
-        self.place.version = last.position.clone();
+        self.place.in_log = feed.agrees_with_logs(last.seq);
+        self.place.advance(last.seq, Some(last.position.clone()));
         let pieces = encode_changes(&self.seat.view, &changes, usize::MAX);
         if pieces.is_empty() {
             Step::Again
@@ -348,10 +329,10 @@ impl Subscription {
     /// Tells the newest position: the feed's own if everything before it was read.
     fn bookmark(&mut self) {
         if let Phase::Live = self.phase
+            && self.place.in_log
             && let Some(head) = self.seat.feed.head_if_read(&self.seat, self.place.after)
         {
-            self.place.after = head.seq;
-            self.place.version = head.version;
+            self.place = Place::at(head, self.place.epoch);
         }
         let silence = self.seat.feed.silence(Instant::now());
         let (version, token) = (self.place.version.clone(), self.token());

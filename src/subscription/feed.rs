@@ -14,7 +14,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::{Position, Scope};
+use super::{Position, Scope, place::Place};
 use crate::{
     resource::{Gvr, ResourceVersion},
     selector::Query,

@@ -1,6 +1,7 @@
 //! Cursors over a feed, by their rules.
 
 mod breaks;
+mod seam;
 
 use std::{
     sync::Arc,

@@ -57,6 +57,7 @@ impl Subscription {
             Located::Future => return false,
             Located::At(seq) => {
                 self.place.after = seq;
+                self.place.in_log = self.seat.feed.agrees_with_logs(seq);
                 self.phase = Phase::Live;
             }
             Located::Expired => {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Feed, FeedSize, Look, Position, Seat};
+use super::{Feed, FeedSize, Look, Place, Position, Seat};
 use crate::{
     resource::{Key, Object, ResourceVersion},
     selector::Query,
@@ -69,9 +69,16 @@ impl Feed {
         )
     }
 
-    /// The changes after `seq`.
-    pub(in crate::subscription) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
-        self.state.lock().cache.since(seq, max_bytes)
+    /// The changes after a place.
+    pub(in crate::subscription) fn since(&self, place: &Place, max_bytes: usize) -> Since {
+        let position = place.exact.then_some(&place.version);
+        let state = self.state.lock();
+        state.cache.since_place(place.after, position, max_bytes)
+    }
+
+    /// Whether the logs of views mean the same change by this seq as the history does.
+    pub(in crate::subscription) fn agrees_with_logs(&self, seq: Seq) -> bool {
+        self.state.lock().cache.is_unique(seq)
     }
 
     /// Where a position stands, with the epoch and the oldest position that can be continued.
