@@ -6,7 +6,9 @@
 mod attach;
 mod catch_up;
 mod factory;
+mod lease;
 mod lifecycle;
 
 pub use attach::{StartAt, Watch};
-pub use factory::{CacherSize, Cachers, Lease, Settings, Spawn};
+pub use factory::{CacherSize, Cachers, Settings, Spawn};
+pub use lease::Lease;

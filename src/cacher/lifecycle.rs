@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{
     catch_up::{self, Requests},
-    factory::Cacher,
+    lease::Cacher,
 };
 use crate::{
     reflector::{ApiClient, DegradedReason, Fetcher, Health, Reflector, ReflectorOptions, Sink},

@@ -4,10 +4,10 @@
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tonic::{Code, Status, body::Body};
 
-use super::{
-    service::REQUEST_BYTES,
-    status::{explained, refuse},
-};
+use super::status::{explained, refuse};
+
+/// Largest request message. Filters are limited to a fraction of it.
+pub(super) const REQUEST_BYTES: usize = 64 * 1024;
 
 /// The answer to a call that can't be read at all.
 pub(super) fn refused(headers: &HeaderMap) -> Option<Response<Body>> {

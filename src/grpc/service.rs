@@ -28,9 +28,6 @@ use crate::{
     },
 };
 
-/// Largest request message. Filters are limited to a fraction of it.
-pub(super) const REQUEST_BYTES: usize = 64 * 1024;
-
 /// The whole gRPC surface: watch, objects, resources, health and reflection.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -56,9 +53,9 @@ impl Api {
             offer: offer.clone(),
             cachers,
         })
-        .max_decoding_message_size(REQUEST_BYTES);
+        .max_decoding_message_size(framing::REQUEST_BYTES);
         let resources = ResourceServiceServer::new(ResourceApi { offer })
-            .max_decoding_message_size(REQUEST_BYTES);
+            .max_decoding_message_size(framing::REQUEST_BYTES);
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)

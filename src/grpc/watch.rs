@@ -21,7 +21,6 @@ use super::{
     counters::{EndLabels, StartLabels},
     frames::{self, Echo},
     framing,
-    service::REQUEST_BYTES,
     status::{self, closed},
     validate,
 };
@@ -104,8 +103,12 @@ impl WatchApi {
 /// Reads the one message of the request.
 async fn message(request: Request<Body>) -> Result<v1::WatchRequest, Status> {
     let decoder = StrictDecoder::<v1::WatchRequest>::default();
-    let mut stream =
-        Streaming::new_request(decoder, request.into_body(), None, Some(REQUEST_BYTES));
+    let mut stream = Streaming::new_request(
+        decoder,
+        request.into_body(),
+        None,
+        Some(framing::REQUEST_BYTES),
+    );
     stream.message().await?.ok_or_else(framing::incomplete)
 }
 

@@ -1,0 +1,197 @@
+//! One resource's cacher, and the leases that keep it awake.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::catch_up::CatchUp;
+use crate::{
+    reflector::ReflectorStats,
+    resource::{ResourceInfo, ResourceVersion},
+    subscription::{Closed, Feed, Pulse, UpstreamHealth},
+};
+
+/// One resource's cacher.
+pub(super) struct Cacher {
+    pub(super) info: ResourceInfo,
+    pub(super) feed: Arc<Feed>,
+    pub(super) catch_up: CatchUp,
+    pub(super) stats: Arc<ReflectorStats>,
+    demand: Mutex<Demand>,
+    /// Called when `demand` goes from none to one and from one to none.
+    pub(super) turned: Notify,
+}
+
+/// Guards the decision to stop: whoever holds a lease is sure that the feed stays.
+#[derive(Debug, Default)]
+struct Demand {
+    leases: usize,
+}
+
+impl Cacher {
+    /// A cacher that nobody wants yet.
+    pub(super) fn new(info: ResourceInfo, feed: Arc<Feed>, catch_up: CatchUp) -> Self {
+        Self {
+            info,
+            feed,
+            catch_up,
+            stats: Arc::default(),
+            demand: Mutex::default(),
+            turned: Notify::new(),
+        }
+    }
+
+    /// Whether somebody holds a lease.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.demand.lock().leases > 0
+    }
+
+    /// Forgets the state if nobody holds a lease; whoever takes one later waits for a new state.
+    pub(super) fn clear_if_unwanted(&self) -> bool {
+        let demand = self.demand.lock();
+        if demand.leases == 0 {
+            self.feed.clear();
+        }
+        demand.leases == 0
+    }
+}
+
+/// A reservation of a cacher. Dropping it gives it back.
+pub struct Lease {
+    cacher: Arc<Cacher>,
+    sync_deadline: Duration,
+}
+
+impl Lease {
+    pub(super) fn new(cacher: Arc<Cacher>, sync_deadline: Duration) -> Self {
+        let first = {
+            let mut demand = cacher.demand.lock();
+            demand.leases += 1;
+            demand.leases == 1
+        };
+        if first {
+            cacher.turned.notify_one();
+        }
+        Self {
+            cacher,
+            sync_deadline,
+        }
+    }
+
+    /// The feed.
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.cacher.feed
+    }
+
+    /// The resource.
+    pub fn info(&self) -> &ResourceInfo {
+        &self.cacher.info
+    }
+
+    pub(super) fn catch_up(&self) -> &CatchUp {
+        &self.cacher.catch_up
+    }
+
+    /// Waits until there is a complete state.
+    ///
+    /// # Errors
+    /// [`Closed::NotServed`], [`Closed::Draining`], and after the deadline [`Closed::UpstreamDown`]
+    /// or [`Closed::NotSynced`]. Cancel safe.
+    pub async fn synced(&self) -> Result<(), Closed> {
+        let pulse = self
+            .settled(self.sync_deadline, |pulse| pulse.synced || pulse.gone)
+            .await?;
+        if pulse.gone {
+            return Err(Closed::NotServed);
+        }
+        match (pulse.synced, pulse.health) {
+            (true, _) => Ok(()),
+            (false, Some(UpstreamHealth::Degraded)) => Err(Closed::UpstreamDown),
+            (false, _) => Err(Closed::NotSynced),
+        }
+    }
+
+    /// Waits until the state is at least as new as `version`, for as long as the contract says.
+    ///
+    /// # Errors
+    /// [`Closed::Future`] when it isn't in time. Cancel safe.
+    pub async fn reached(&self, version: &ResourceVersion) -> Result<(), Closed> {
+        /// As long as kube-apiserver blocks for a version that is not there yet.
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let there = |pulse: &Pulse| pulse.version == *version || pulse.version.is_after(version);
+        let pulse = self.settled(PATIENCE, there).await?;
+        if there(&pulse) {
+            return Ok(());
+        }
+        Err(Closed::Future {
+            requested: version.clone(),
+            current: pulse.version,
+        })
+    }
+
+    /// Waits until there is a live watch upstream.
+    ///
+    /// # Errors
+    /// [`Closed::UpstreamDown`] when there is none in time. Cancel safe.
+    pub async fn live(&self) -> Result<(), Closed> {
+        /// A reconnection takes about a second.
+        const PATIENCE: Duration = Duration::from_secs(3);
+        let healthy = |pulse: &Pulse| pulse.health == Some(UpstreamHealth::Healthy);
+        let pulse = self.settled(PATIENCE, healthy).await?;
+        if healthy(&pulse) {
+            Ok(())
+        } else {
+            Err(Closed::UpstreamDown)
+        }
+    }
+
+    /// The first pulse that satisfies a condition, or the current one after `patience`.
+    async fn settled(
+        &self,
+        patience: Duration,
+        condition: impl Fn(&Pulse) -> bool,
+    ) -> Result<Pulse, Closed> {
+        let mut pulse = self.cacher.feed.pulse();
+        let deadline = Instant::now() + patience;
+        loop {
+            let now = pulse.borrow_and_update().clone();
+            if condition(&now) {
+                return Ok(now);
+            }
+            if self.cacher.feed.drain().has_begun() {
+                return Err(Closed::Draining);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let step = left.min(Duration::from_millis(250));
+            match tokio::time::timeout(step, pulse.changed()).await {
+                Ok(_) => {}
+                Err(_) if left.is_zero() => return Ok(now),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&self.cacher.info.gvr).finish()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let last = {
+            let mut demand = self.cacher.demand.lock();
+            demand.leases -= 1;
+            demand.leases == 0
+        };
+        if last {
+            self.cacher.turned.notify_one();
+        }
+    }
+}
