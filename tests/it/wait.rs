@@ -14,8 +14,9 @@ where
     Fut: Future<Output = bool>,
 {
     let looking = async {
+        let mut look = tokio::time::interval(PAUSE);
         while !condition().await {
-            tokio::time::sleep(PAUSE).await;
+            look.tick().await;
         }
     };
     let looked = tokio::time::timeout(PATIENCE, looking).await;

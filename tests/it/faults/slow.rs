@@ -1,7 +1,5 @@
 //! Subscribers that don't read: they lose their own stream and nobody else's.
 
-use std::time::Duration;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
@@ -108,7 +106,7 @@ async fn stalled(world: &World, streams: u32) {
 async fn f57_client_stops_reading(kind: Kind) {
     let mut storm = Storm::brew(kind, "f57", &["--stall-limit", "1s"]).await;
     let ask = Ask::of(MAPS);
-    let mut before = storm.world.synced("reader", &ask, FIRST).await;
+    let before = storm.world.synced("reader", &ask, FIRST).await;
     let token = before.token();
     drop(before);
     storm.subscribe().await;
