@@ -1,7 +1,5 @@
 //! Everything at once: random faults, random readers, thousands of writes.
 
-use std::time::Duration;
-
 use fastrand::Rng;
 use futures::future::join_all;
 use informerd::proto::v1::{self, frame::Frame};
@@ -50,11 +48,9 @@ async fn chaos_of_faults_and_resumes(kind: Kind) {
     });
     let raging = async {
         rage(&storm, &mut writer).await;
-        eprintln!("raged {:?}", storm.world.begun().elapsed());
         goal.send_replace(storm.world.fence(MAPS).await);
     };
     tokio::join!(join_all(readers), raging);
-    eprintln!("read {:?}", storm.world.begun().elapsed());
     let mut expectation = quick(5000).requiring(&[
         "RESYNC",
         "STARTED RESUMED",
@@ -161,11 +157,10 @@ impl Reader<'_> {
             match self.once(&ask, &mut token).await {
                 Went::There => return,
                 Went::Away => {}
-                // A moment in which somebody else may mend it.
-                Went::Nowhere => tokio::time::sleep(Duration::from_millis(100)).await,
+                Went::Nowhere => self.mended().await,
             }
             if self.sleepy {
-                self.sleep().await;
+                self.stay_away().await;
             }
         }
     }
@@ -189,8 +184,17 @@ impl Reader<'_> {
         Went::Away
     }
 
+    /// Waits until upstream can be asked again.
+    async fn mended(&self) {
+        let name = "informerd_upstream_watches";
+        until("the daemon has a watch again", || async {
+            self.world.daemon.metric(name, "configmaps").await >= 1.0
+        })
+        .await;
+    }
+
     /// Stays away until much was written.
-    async fn sleep(&mut self) {
+    async fn stay_away(&mut self) {
         let awake = self.cluster.revision() + self.rng.u64(200..900);
         until("enough is written to wake up", || async {
             self.cluster.revision() > awake || *self.goal.borrow() < u64::MAX

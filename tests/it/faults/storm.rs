@@ -99,8 +99,11 @@ impl Storm {
             .bytes()
             .fold(1, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
         let mut writer = Writer::new(&cluster, &world.namespace, seed);
-        let count = || cluster.objects_at(MAPS, cluster.revision());
-        while count().is_ok_and(|objects| objects.len() < FIRST) {
+        let count = || {
+            let objects = cluster.objects_at(MAPS, cluster.revision());
+            objects.expect("not compacted").len()
+        };
+        while count() < FIRST {
             writer.write();
         }
         Self {
