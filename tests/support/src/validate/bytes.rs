@@ -14,18 +14,18 @@ pub fn faithful_bytes(case: &Case<'_>) -> Vec<Violation> {
     for segment in &case.segments {
         let frames = &case.stream(segment).frames;
         let history = &case.histories[segment.history];
+        let begins = |place: usize| {
+            place > segment.first
+                && case
+                    .segments_of(segment.stream)
+                    .any(|one| one.first == place)
+        };
         let rest = frames.iter().enumerate().skip(segment.first);
         for (place, (_, frame)) in rest {
             match frame {
-                Frame::Reset { .. } if place > segment.first && !segment.resets.is_empty() => {
-                    // The next segment's, unless this Reset belongs to the opening.
-                    if case
-                        .segments_of(segment.stream)
-                        .any(|one| one.first == place)
-                    {
-                        break;
-                    }
-                }
+                // Where the next segment begins another history may be in force. A Reset that
+                // belongs to the opening begins none.
+                Frame::Reset { .. } if begins(place) => break,
                 Frame::Event(event) => {
                     let at = || case.at(segment.stream, place);
                     violations.extend(unfaithful(event, history).map(|why| at().says(why)));
