@@ -18,7 +18,7 @@ use crate::{
     },
     resource::{Key, Object, ResourceInfo, ResourceVersion},
     selector::{EventTypes, FilterSpec, Membership, Query},
-    store::{Located, Objects},
+    store::Objects,
     subscription::{Closed, Position, Scope, TokenError},
 };
 
@@ -193,30 +193,13 @@ impl Page {
 
     /// The state to read: the current one, or that of the first page.
     fn state(&self, lease: &Lease) -> Result<(Objects, Position), Closed> {
-        let feed = lease.feed();
-        let Some((position, _)) = &self.from else {
-            let (objects, head) = feed.objects(None).ok_or(Closed::NotSynced)?;
-            return Ok((
-                objects,
-                Position {
-                    epoch: feed.epoch(),
-                    version: head.version,
-                },
-            ));
-        };
-        let (located, epoch, oldest) = feed.locate(&position.version);
-        let expired = || Closed::Expired {
-            requested: position.version.clone(),
-            oldest,
-        };
-        let Located::At(seq) = located else {
-            return Err(expired());
-        };
-        if epoch != position.epoch {
-            return Err(Closed::Rewound);
+        match &self.from {
+            None => Ok(lease.feed().objects()),
+            Some((position, _)) => {
+                let objects = lease.feed().objects_at(position)?;
+                Ok((objects, position.clone()))
+            }
         }
-        let (objects, _) = feed.objects(Some(seq)).ok_or_else(expired)?;
-        Ok((objects, position.clone()))
     }
 
     fn answer(

@@ -33,7 +33,6 @@ pub struct World {
     channel: Channel,
     records: BTreeMap<String, Record>,
     gaps: Mutex<Vec<Gap>>,
-    begun: Instant,
 }
 
 /// What is recorded of one resource.
@@ -89,7 +88,6 @@ impl World {
             channel,
             records,
             gaps: Mutex::default(),
-            begun,
         }
     }
 
@@ -295,11 +293,6 @@ impl World {
     /// The requests about a resource after the first `count`.
     pub fn requests_after(&self, resource: &str, count: usize) -> Vec<UpstreamRequest> {
         self.requests(resource).split_off(count)
-    }
-
-    /// When the scenario began.
-    pub fn begun(&self) -> Instant {
-        self.begun
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Feed, FeedSize, Look, Place, Position, Seat};
 use crate::{
     resource::{Key, Object, ResourceVersion},
     selector::Query,
-    store::{Change, Head, Located, Objects, Seq, Since},
+    store::{Change, Head, Located, Objects, Seq, Since, Snapshot},
+    subscription::Closed,
     view::{Mint, SharedSnapshot, View},
 };
 
@@ -103,14 +104,37 @@ impl Feed {
         (state.cache.get(key).cloned(), state.cache.head().version)
     }
 
-    /// All objects as they are, or as they were at `seq`; `None` if that is no longer known.
-    pub fn objects(&self, at: Option<Seq>) -> Option<(Objects, Head)> {
+    /// All objects as they are, and the position that this is.
+    pub fn objects(&self) -> (Objects, Position) {
         let state = self.state.lock();
-        let head = state.cache.head();
-        match at {
-            None => Some((state.cache.snapshot().objects, head)),
-            Some(seq) => state.cache.objects_at(seq).map(|objects| (objects, head)),
+        let Snapshot { objects, head } = state.cache.snapshot();
+        let epoch = self.epoch();
+        (
+            objects,
+            Position {
+                epoch,
+                version: head.version,
+            },
+        )
+    }
+
+    /// All objects as they were at a position.
+    ///
+    /// # Errors
+    /// [`Closed::Rewound`] or [`Closed::Expired`] if that is no longer known.
+    pub fn objects_at(&self, position: &Position) -> Result<Objects, Closed> {
+        let state = self.state.lock();
+        if position.epoch != self.epoch() {
+            return Err(Closed::Rewound);
         }
+        let objects = match state.cache.locate(&position.version) {
+            Located::At(seq) => state.cache.objects_at(seq),
+            Located::Expired | Located::Future => None,
+        };
+        objects.ok_or_else(|| Closed::Expired {
+            requested: position.version.clone(),
+            oldest: state.cache.floor().clone(),
+        })
     }
 
     /// The newest point.
