@@ -17,11 +17,15 @@ use crate::{
     daemon::Daemon,
     request::Ask,
     stage::Kind,
-    subscriber::{Subscriber, reason},
+    subscriber::{Subscriber, number, reason},
     world::{World, quick},
 };
 
-scenarios![k3_restart_from_last_version, k18_delayed_delivery];
+scenarios![
+    k3_restart_from_last_version,
+    g7_another_replica_is_behind,
+    k18_delayed_delivery,
+];
 
 /// e2e "should be able to restart watching from the last resource version observed by the previous
 /// watch".
@@ -64,6 +68,39 @@ async fn k3_restart_from_last_version(kind: Kind) {
     let expectation = Expectation {
         watches: 3,
         ..quick(10)
+    };
+    world.finish(&expectation).await;
+}
+
+/// A quiet resource moves on only with bookmarks. A replica that has listed it later is further on;
+/// what it hands out is continued at once by one that is yet to hear of that position.
+async fn g7_another_replica_is_behind(kind: Kind) {
+    let world = World::new(kind, "g7", &["configmaps"], &[]).await;
+    let ask = || Ask::of("configmaps").namespace(&world.namespace);
+    let mut early = world.watch("early", &ask()).await;
+    let (_, behind) = early.snapshot().await;
+    world.kube.namespace("elsewhere").await;
+
+    let other = Daemon::start(&world.stage.kubeconfig(), &[]).await;
+    let (all, channel) = (ask(), other.connect().await);
+    let opened = world.try_watch_on("mover", &all, channel).await;
+    let mut mover = opened.expect("a stream");
+    let (_, ahead) = mover.snapshot().await;
+    assert!(number(&ahead.resource_version) > number(&behind.resource_version));
+    drop(mover);
+
+    let mut mover = world
+        .watch("mover", &ask().token(&ahead.resume_token).or_fail())
+        .await;
+    assert_eq!(mover.started().await.outcome(), StartOutcome::Resumed);
+    let created = world.create_map("cm", json!({})).await;
+    for stream in [&mut mover, &mut early] {
+        stream.expect(Added, "cm", created).await;
+    }
+    drop((mover, early));
+    let expectation = Expectation {
+        watches: 2,
+        ..quick(2)
     };
     world.finish(&expectation).await;
 }
