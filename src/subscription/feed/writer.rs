@@ -90,7 +90,7 @@ impl Feed {
         wake.into_iter().for_each(Waker::wake);
     }
 
-    /// Puts older history in front; see [`WatchCache::prepend`].
+    /// Puts older history in front; see [`crate::store::WatchCache::prepend`].
     pub fn prepend(
         &self,
         objects: Vec<Arc<Object>>,
