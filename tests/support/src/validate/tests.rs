@@ -263,9 +263,9 @@ fn watches_may_overlap_while_a_broken_connection_is_being_noticed() {
         requests,
         ..Run::default()
     };
-    let good = run(vec![watch(0, 1200), watch(1000, 2000), watch(2000, 2100)]);
+    let good = run(vec![watch(0, 1900), watch(1000, 3000), watch(3000, 3100)]);
     assert_eq!(broken(&good, &none_needed()), [""; 0]);
-    let bad = run(vec![watch(0, 1300), watch(1000, 2000)]);
+    let bad = run(vec![watch(0, 2100), watch(1000, 3000)]);
     assert_eq!(broken(&bad, &none_needed()), ["G13 one upstream"]);
     let replicas = Expectation {
         watches: 2,
