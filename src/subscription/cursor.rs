@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     selector::Query,
-    store::Since,
+    store::{Change, Since},
     view::{Read, encode_changes},
 };
 
@@ -116,12 +116,11 @@ impl Subscription {
             } => {
                 self.place = Place::at(head, epoch);
                 self.started(Outcome::Resynced);
-                let pieces = encode_changes(&self.seat.view, &changes, MAX_BATCH);
-                if pieces.is_empty() {
+                let told = self.queue.len();
+                self.queue_changes(&changes);
+                if self.queue.len() == told {
                     self.bookmark();
                 }
-                self.queue
-                    .extend(pieces.into_iter().map(|piece| Item::Events(vec![piece])));
             }
         }
     }
@@ -297,12 +296,16 @@ impl Subscription {
         };
         self.place.in_log = feed.agrees_with_logs(last.seq);
         self.place.advance(last.seq, Some(last.position.clone()));
-        let pieces = encode_changes(&self.seat.view, &changes, usize::MAX);
-        if pieces.is_empty() {
-            Step::Again
-        } else {
-            Step::Events(pieces)
-        }
+        self.queue_changes(&changes);
+        Step::Again
+    }
+
+    /// Queues what the view shows of changes. There can be many where a group was large; each
+    /// message stays small all the same.
+    fn queue_changes(&mut self, changes: &[Arc<Change>]) {
+        let pieces = encode_changes(&self.seat.view, changes, MAX_BATCH);
+        let messages = pieces.into_iter().map(|piece| Item::Events(vec![piece]));
+        self.queue.extend(messages);
     }
 
     fn expired(&mut self, reason: ResetReason) -> Step {

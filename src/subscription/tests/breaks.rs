@@ -221,3 +221,30 @@ fn joining_while_events_stream_in_loses_and_repeats_nothing() {
         }
     });
 }
+
+#[test]
+fn a_large_difference_is_told_in_small_messages() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    let padding = "x".repeat(2000);
+    let list = (0..500)
+        .map(|at| {
+            pod(
+                &format!("ns/p{at:03}"),
+                "u",
+                &[("pad", &padding)],
+                1001 + at,
+            )
+        })
+        .collect();
+    feed.replace(list, rv(2000), false);
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    let mut tokens = Vec::new();
+    while let Some(item) = told.poll() {
+        if let Ok(Item::Events(slices)) = item {
+            assert!(slices.iter().map(bytes::Bytes::len).sum::<usize>() < 300 * 1024);
+            tokens.extend(events(&slices).into_iter().map(|event| event.resume_token));
+        }
+    }
+    assert_eq!(tokens.len(), 501);
+    assert_eq!(tokens.iter().position(|token| !token.is_empty()), Some(500));
+}
