@@ -111,31 +111,33 @@ async fn resume(
     on_expired: OnExpired,
 ) -> Result<Plan, Closed> {
     let feed = lease.feed();
-    let resumed = |seq, epoch| Plan::After {
+    // If the history is rewound from here on, the subscription notices by this.
+    let epoch = feed.epoch();
+    let resumed = |seq| Plan::After {
         seq,
         version: version.clone(),
         epoch,
         outcome: Outcome::Resumed,
     };
-    if let (Located::At(seq), epoch, _) = feed.locate(version) {
-        return Ok(resumed(seq, epoch));
+    if let (Located::At(seq), ..) = feed.locate(version) {
+        return Ok(resumed(seq));
     }
     match lease.catch_up().reach(version.clone()).await {
         CaughtUp::InHistory => {
-            if let (Located::At(seq), epoch, _) = feed.locate(version) {
-                return Ok(resumed(seq, epoch));
+            if let (Located::At(seq), ..) = feed.locate(version) {
+                return Ok(resumed(seq));
             }
         }
         CaughtUp::Ahead => {
             return Ok(Plan::Ahead {
                 version: version.clone(),
-                epoch: feed.epoch(),
+                epoch,
             });
         }
         CaughtUp::Future => {
             lease.reached(version).await?;
-            if let (Located::At(seq), epoch, _) = feed.locate(version) {
-                return Ok(resumed(seq, epoch));
+            if let (Located::At(seq), ..) = feed.locate(version) {
+                return Ok(resumed(seq));
             }
         }
         CaughtUp::Difference {

@@ -223,8 +223,8 @@ async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -
             }
             // The history has moved on meanwhile; the state at `version` is as good as before.
         }
-        Err(FetchError::Expired) => {}
-        Err(error) => return unavailable(feed, &error),
+        // The state at `version` is at hand, so the difference can still be told.
+        Err(error) => debug!(resource = %feed.gvr(), %error, "the way from there is lost"),
     }
     let objects: Objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
     let (changes, head) = feed.difference_from(&objects);

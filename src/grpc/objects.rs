@@ -84,6 +84,11 @@ impl ObjectService for ObjectApi {
             ));
         }
         let lease = self.state(&info, min.as_ref()).await?;
+        if let Some((position, _)) = &page.from {
+            // The first page may come from a replica that is further on.
+            let reached = lease.reached(&position.version).await;
+            reached.map_err(|why| closed(&why))?;
+        }
         let (objects, position) = page.state(&lease).map_err(|why| closed(&why))?;
         Ok(Response::new(page.answer(
             &objects,

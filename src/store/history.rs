@@ -113,7 +113,18 @@ impl History {
     /// The last of them must lead right up to the old floor; their seqs are assigned here. What was
     /// forgotten may have been fewer changes (a difference of states) than what is told of it now,
     /// so a seq from then may stand for another change.
-    pub(super) fn prepend(&mut self, changes: Vec<Change>, floor: ResourceVersion, now: Instant) {
+    ///
+    /// Refused (`false`) if it is more than may be kept: it would be the first to go again.
+    pub(super) fn prepend(
+        &mut self,
+        changes: Vec<Change>,
+        floor: ResourceVersion,
+        now: Instant,
+    ) -> bool {
+        let added: usize = changes.iter().map(Change::weight).sum();
+        if self.bytes + added > self.limits.bytes {
+            return false;
+        }
         let mut seq = self.floor_seq();
         self.seam = self.seam.max(Some(seq));
         self.floor = floor;
@@ -127,6 +138,7 @@ impl History {
                 at: now,
             });
         }
+        true
     }
 
     /// Whether this seq has only ever stood for one change.
@@ -165,6 +177,11 @@ impl History {
         let seen = self
             .entries
             .partition_point(|e| !e.change.position.is_after(position));
+        let next = self.entries.get(seen).and_then(|e| e.change.base.as_ref());
+        if next.is_some_and(|base| position.is_after(base)) {
+            // Inside a difference: what it tells may lie before the position or after it.
+            return Located::Expired;
+        }
         Located::At(self.floor_seq().forward(seen))
     }
 

@@ -113,8 +113,22 @@ fn a_later_list_becomes_one_group_of_differences() {
     );
     assert!(changes.iter().all(|c| c.group_end == changes[3].seq));
     // In the middle of a group there is no position: one resumes before or after all of it.
-    assert_eq!(after(&cache, 17), ["17", "18", "20", "20"]);
+    assert_eq!(after(&cache, 12), ["17", "18", "20", "20"]);
+    for within in [13, 17, 19] {
+        assert_eq!(after(&cache, within), ["Expired"]);
+    }
     assert_eq!(after(&cache, 20), Vec::<String>::new());
+}
+
+#[test]
+fn a_bookmark_before_a_difference_can_be_continued() {
+    let mut cache = synced_at(10);
+    let now = Instant::now();
+    cache.apply(vec![Delta::Bookmark(rv(15))], now);
+    cache.replace(vec![object("b", "v", 18)], rv(20), now);
+    assert_eq!(after(&cache, 10), ["18", "20"]);
+    assert_eq!(after(&cache, 15), ["18", "20"]);
+    assert_eq!(after(&cache, 16), ["Expired"]);
 }
 
 #[test]

@@ -162,11 +162,11 @@ impl WatchCache {
         }
         let steps = difference(&self.objects, &objects, &version);
         self.objects = objects;
-        self.version = version.clone();
+        let base = std::mem::replace(&mut self.version, version.clone());
         let group_end = self.history.last().forward(steps.len());
         let changes = steps
             .into_iter()
-            .map(|step| self.record(step, ChangeCause::Resync, &version, group_end, now))
+            .map(|step| self.record(step, Some(&base), &version, group_end, now))
             .collect();
         self.history.evict(now);
         changes
@@ -222,7 +222,7 @@ impl WatchCache {
             };
             let position = step.version.clone();
             let group_end = self.history.last().next();
-            changes.push(self.record(step, ChangeCause::Write, &position, group_end, now));
+            changes.push(self.record(step, None, &position, group_end, now));
         }
         self.history.evict(now);
         changes
@@ -230,7 +230,7 @@ impl WatchCache {
 
     /// Puts older history in front: the state at `floor` and what a watch told from there up to
     /// the oldest position known here. Refused (`false`) if the floor has moved meanwhile, so that
-    /// the two don't meet.
+    /// the two don't meet, or if there is no room for it.
     pub fn prepend(
         &mut self,
         mut objects: HashMap<Key, Arc<Object>>,
@@ -264,12 +264,12 @@ impl WatchCache {
                 position: version.clone(),
                 version,
                 cause: ChangeCause::Write,
+                base: None,
                 prev,
                 cur,
             });
         }
-        self.history.prepend(changes, floor, now);
-        true
+        self.history.prepend(changes, floor, now)
     }
 
     /// The difference between an older state and the current one, as one group of changes that is
@@ -286,6 +286,7 @@ impl WatchCache {
                     version: step.version,
                     position: self.version.clone(),
                     cause: ChangeCause::Resync,
+                    base: None,
                     prev: step.prev,
                     cur: step.cur,
                 })
@@ -301,7 +302,7 @@ impl WatchCache {
     fn record(
         &mut self,
         step: Step,
-        cause: ChangeCause,
+        base: Option<&ResourceVersion>,
         position: &ResourceVersion,
         group_end: Seq,
         now: Instant,
@@ -311,7 +312,12 @@ impl WatchCache {
             group_end,
             version: step.version,
             position: position.clone(),
-            cause,
+            cause: if base.is_some() {
+                ChangeCause::Resync
+            } else {
+                ChangeCause::Write
+            },
+            base: base.cloned(),
             prev: step.prev,
             cur: step.cur,
         });

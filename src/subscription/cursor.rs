@@ -79,6 +79,18 @@ impl Subscription {
     }
 
     fn start(&mut self) {
+        let current = self.seat.feed.epoch();
+        if self
+            .begin
+            .plan
+            .epoch()
+            .is_some_and(|epoch| epoch != current)
+        {
+            // Rewound since the plan was made.
+            self.started(Outcome::Snapshot);
+            self.expired(ResetReason::Rewound);
+            return;
+        }
         match self.begin.plan.clone() {
             Plan::Snapshot(reason) => {
                 self.started(Outcome::Snapshot);

@@ -60,3 +60,15 @@ pub enum Plan {
         epoch: u32,
     },
 }
+
+impl Plan {
+    /// The epoch that the plan was made in; a snapshot is of whichever is current.
+    pub(super) fn epoch(&self) -> Option<u32> {
+        match self {
+            Self::Snapshot(_) => None,
+            Self::After { epoch, .. }
+            | Self::Ahead { epoch, .. }
+            | Self::Difference { epoch, .. } => Some(*epoch),
+        }
+    }
+}

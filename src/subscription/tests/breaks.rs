@@ -65,6 +65,18 @@ fn a_rewind_resets_and_changes_the_epoch() {
 }
 
 #[test]
+fn a_plan_from_before_a_rewind_is_not_carried_out() {
+    let feed = feed();
+    let plan = after(&feed, 1000);
+    feed.replace(vec![], rv(50), true);
+    let mut told = Told::new(&feed, "", begin(plan));
+    assert_eq!(
+        told.all(),
+        ["started Snapshot 1", "reset Rewound 1", "end 50 0"]
+    );
+}
+
+#[test]
 fn a_relist_is_told_as_the_difference() {
     let feed = feed();
     set(&feed, "ns/p", 1001);

@@ -3,10 +3,10 @@
 use super::*;
 
 /// The writes of one pod, of which a difference of states has hidden some; the history has
-/// forgotten most of them; the view's log keeps so many bytes. The live reader has read the first
+/// forgotten them; the view's log keeps so many bytes. The live reader has read the first
 /// twenty, if it `reads`.
 fn forgetful(log: usize, reads: bool) -> (Arc<Feed>, Told) {
-    let feed = feed_with(limits(2_000, log));
+    let feed = feed_with(limits(1 << 20, log));
     let mut live = Told::new(&feed, "app=web", begin(after(&feed, 1000)));
     for version in 1001..1021 {
         set(&feed, "ns/p", version);
@@ -19,6 +19,8 @@ fn forgetful(log: usize, reads: bool) -> (Arc<Feed>, Told) {
     for version in 1031..1050 {
         set(&feed, "ns/p", version);
     }
+    // All of it gets too old.
+    feed.tick(Instant::now() + Duration::from_secs(3601));
     (feed, live)
 }
 

@@ -1,5 +1,7 @@
 //! Subscribers that don't read: they lose their own stream and nobody else's.
 
+use std::time::Duration;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
@@ -132,7 +134,9 @@ async fn f57_client_stops_reading(kind: Kind) {
 async fn f58_fifty_readers_that_do_not_read(kind: Kind) {
     let storm = Storm::brew(kind, "f58", &["--stall-limit", "1s"]).await;
     let world = &storm.world;
-    let mut reader = world.synced("reader", &Ask::of(MAPS), FIRST).await;
+    // It isn't read while the others are waited for.
+    let ask = Ask::of(MAPS).bookmarks(Duration::from_secs(10));
+    let mut reader = world.synced("reader", &ask, FIRST).await;
     let mut bodies = Vec::new();
     for _ in 0..5 {
         let mut lazy = Lazy::connect(&world.daemon).await;
