@@ -217,11 +217,11 @@ async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -
     };
     match fetcher.replay(version, &floor).await {
         Ok(deltas) => {
-            info!(resource = %feed.gvr(), from = %version, to = %floor, "history extended");
             if feed.prepend(objects.clone(), deltas, version.clone(), &floor) {
+                info!(resource = %feed.gvr(), from = %version, to = %floor, "history extended");
                 return CaughtUp::InHistory;
             }
-            // The history has moved on meanwhile; the state at `version` is as good as before.
+            // The history has moved on or has no room; the state at `version` is as good as before.
         }
         // The state at `version` is at hand, so the difference can still be told.
         Err(error) => debug!(resource = %feed.gvr(), %error, "the way from there is lost"),
