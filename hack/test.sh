@@ -19,7 +19,7 @@ esac
 step build cargo test --workspace --no-run
 failed=()
 step units cargo test --workspace --no-fail-fast --lib --bins \
-    --test control_plane || failed+=(units)
+    --test control_plane --test testbed || failed+=(units)
 step examples cargo test --workspace --doc || failed+=(examples)
 ((${#failed[@]} == 0)) || say "failed so far: ${failed[*]}"
 
