@@ -192,11 +192,13 @@ async def test_multiple_resources(
             ),
         ),
     )
+    before = daemon.metric("informerd_streams_started_total")
     async with running(daemon, testbed, tmp_path, "multiple_resources", pods.namespace) as example:
         await pods.create("a")
         await example.prints("POD ADDED: a")
         await apps.create_namespaced_deployment(pods.namespace, deployment)
         await example.prints("DEPLOYMENT ADDED: web")
+        assert daemon.metric("informerd_streams_started_total") == before + 2
         await pods.label("a", {"k": "v"})
         await example.prints("POD MODIFIED: a")
         await apps.delete_namespaced_deployment("web", pods.namespace)
