@@ -3,13 +3,17 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use futures::StreamExt as _;
-//! use informerd::client::{Client, Step, WatchBuilder};
+//! use informerd::client::{Client, Event};
+//! use k8s_openapi::api::core::v1::Pod;
 //!
 //! let client = Client::connect("http://127.0.0.1:7300").await?;
-//! let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").namespace("default"));
-//! while let Some(step) = watch.next().await {
-//!     if let Step::Event(event) = step? {
-//!         println!("{:?} {}/{}", event.r#type(), event.namespace, event.name);
+//! let mut watch = client.watch::<Pod>().namespace("default").label_selector("app=web").open();
+//! while let Some(event) = watch.next().await {
+//!     match event? {
+//!         Event::Added(pod) => println!("{} runs on {:?}", pod.name, pod.object.spec),
+//!         Event::Deleted(pod) => println!("{} is gone", pod.name),
+//!         Event::Reset(_) => println!("forget everything; a snapshot follows"),
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(())
@@ -17,9 +21,12 @@
 //! ```
 
 mod builder;
+mod decode;
 mod error;
+mod event;
 mod resume;
 mod step;
+mod steps;
 mod watch;
 
 use std::time::Duration;
@@ -30,18 +37,17 @@ use tonic::{
 };
 
 pub use self::{
-    builder::WatchBuilder,
-    error::{CallError, Violation},
+    builder::{Typed, WatchBuilder},
+    error::{CallError, ObjectError, Violation, WatchError},
+    event::{Bookmark, Cause, Change, ChangeKind, Event, Notice, SnapshotEnd},
     step::{ResetReason, Step},
-    watch::Watch,
+    steps::Steps,
+    watch::{StopHandle, Watch},
 };
 use crate::proto::v1::{
     self, object_service_client::ObjectServiceClient,
     resource_service_client::ResourceServiceClient, watch_service_client::WatchServiceClient,
 };
-
-/// What a [`Watch`] ends with.
-pub type WatchError = CallError;
 
 /// HTTP/2 implementations close connections on which many small frames lie unread; the budget
 /// grows with this window (hyperium/h2#939).
@@ -110,11 +116,29 @@ impl Client {
         Ok(Self { channel })
     }
 
-    /// Watches; nothing is sent before the first poll.
-    pub fn watch(&self, builder: WatchBuilder) -> Watch {
+    /// Describes a watch of the objects of a type: one of `k8s_openapi`, one that
+    /// `#[derive(CustomResource)]` has made a resource, or `PartialObjectMeta` of either.
+    pub fn watch<K>(&self) -> WatchBuilder<Typed<K>>
+    where
+        K: kube::Resource,
+        K::DynamicType: Default,
+    {
+        self.watch_with(&K::DynamicType::default())
+    }
+
+    /// Describes a watch of the objects of a type that learns its resource at run time:
+    /// [`DynamicObject`](kube::core::DynamicObject) with its
+    /// [`ApiResource`](kube::core::ApiResource).
+    pub fn watch_with<K: kube::Resource>(&self, kind: &K::DynamicType) -> WatchBuilder<Typed<K>> {
+        WatchBuilder::typed(self.clone(), kind)
+    }
+
+    /// Watches step by step, as the protocol has it: objects stay bytes. Nothing is sent before
+    /// the first poll.
+    pub fn steps(&self, builder: WatchBuilder) -> Steps {
         let client =
             WatchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-        Watch::new(Network { client }, builder, fastrand::f64)
+        Steps::new(Network { client }, builder, fastrand::f64)
     }
 
     /// Reads one object; `NOT_FOUND` if there is none.
@@ -197,7 +221,7 @@ struct Network {
     client: WatchServiceClient<Channel>,
 }
 
-impl watch::Transport for Network {
+impl steps::Transport for Network {
     type Messages = tonic::Streaming<v1::WatchResponse>;
 
     async fn open(&mut self, request: v1::WatchRequest) -> Result<Self::Messages, tonic::Status> {

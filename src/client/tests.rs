@@ -87,7 +87,7 @@ async fn a_watch_continues_on_a_real_connection() {
     })
     .await;
     let client = Client::connect(&address.to_string()).await.expect("served");
-    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").from_now());
+    let mut watch = client.steps(WatchBuilder::new("", "v1", "pods").from_now());
     let mut names = Vec::new();
     while names.len() < 3 {
         if let Step::Event(event) = watch.next().await.expect("goes on").expect("no error") {
@@ -107,7 +107,7 @@ async fn a_watch_continues_on_a_real_connection() {
 async fn an_error_of_the_server_comes_through() {
     let address = server::serve(|_, _| Reply::status(&[] as &[v1::WatchResponse], "7")).await;
     let client = Client::connect(&address.to_string()).await.expect("served");
-    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods"));
+    let mut watch = client.steps(WatchBuilder::new("", "v1", "pods"));
     let error = watch.next().await.expect("an item").expect_err("refused");
     assert_eq!(error.code, Code::PermissionDenied);
     assert_eq!(error.to_string(), "as scripted");
