@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("kubernetes_asyncio")
 
-from generated import MODELS, ODD_DATES, model
 from kubernetes_asyncio import client
+from watch_generated import MODELS, ODD_DATES, model
 
 from informerd.watch import _models
 
-LIBRARY = client.ApiClient.__new__(client.ApiClient)
+LIBRARY: Any = client.ApiClient.__new__(client.ApiClient)
 
 
 def by_library(data: Any, of_type: Any) -> Any:

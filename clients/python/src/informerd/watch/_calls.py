@@ -137,7 +137,7 @@ def describe(
     if func is None or attribute is None or not inspect.ismethod(func):
         raise UnsupportedCallError(f"can't tell what {_name(func)} lists; {_REMEDY}")
     client = getattr(owner, attribute)
-    recorded = _record(func, owner, attribute, client, args, kwargs)
+    recorded = _record(func, attribute, args, kwargs)
     if recorded.method != "GET":
         raise UnsupportedCallError(f"{_name(func)} lists nothing; {_REMEDY}")
     place = parse_path(recorded.path, recorded.kwargs["path_params"] or {})
@@ -172,15 +172,10 @@ def _client_attribute(owner: Any) -> str | None:
 
 
 def _record(
-    func: Any,
-    owner: Any,
-    attribute: str,
-    client: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    func: Any, attribute: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> _Recorded:
-    stand_in = copy.copy(owner)
-    setattr(stand_in, attribute, _RecordingClient(client))
+    stand_in = copy.copy(func.__self__)
+    setattr(stand_in, attribute, _RecordingClient(getattr(stand_in, attribute)))
     try:
         outcome = func.__func__(stand_in, *args, **kwargs)
         if inspect.iscoroutine(outcome):
@@ -223,7 +218,7 @@ def _explicit(
 
 
 def _default_configuration() -> Any:
-    """What ``config.load_config()`` has set, if the program uses the library at all."""
+    """Give what ``config.load_config()`` has set, if the program uses the library at all."""
     if "kubernetes_asyncio.client" not in sys.modules:
         return None
     from kubernetes_asyncio.client import Configuration  # noqa: PLC0415

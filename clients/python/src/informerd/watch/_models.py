@@ -55,15 +55,22 @@ def deserialize(data: Any, return_type: Any) -> Any:
     ValueError, AttributeError, kubernetes_asyncio.client.ApiException
         As the library: a required field is missing, there is no such type, a date is malformed.
     """
-    from kubernetes_asyncio.client import ApiClient, Configuration  # noqa: PLC0415
+    from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
 
     if data is not None:
         try:
             return _converter(return_type)(data, Configuration.get_default())
-        except Exception:  # noqa: BLE001, S110 - whatever it was, the library's word counts
+        except Exception:
+            # Whatever it was, the library has the last word.
             pass
+    return _by_library(data, return_type)
+
+
+def _by_library(data: Any, return_type: Any) -> Any:
+    from kubernetes_asyncio.client import ApiClient  # noqa: PLC0415
+
     # Without the constructor, which opens an HTTP session.
-    client = ApiClient.__new__(ApiClient)
+    client: Any = ApiClient.__new__(ApiClient)
     return client.deserialize(SimpleNamespace(data=json.dumps(data)), return_type)
 
 
@@ -113,10 +120,8 @@ def _timestamp(value: Any, _: Any) -> datetime:
 
 @functools.cache
 def _utc() -> Any:
-    """The time zone object that the library's parser uses."""
-    from dateutil.parser import parse  # noqa: PLC0415
-
-    return parse("2000-01-01T00:00:00Z").tzinfo
+    """Find the time zone object that the library's parser uses."""
+    return _by_library("2000-01-01T00:00:00Z", "datetime").tzinfo
 
 
 def _unusual(_: Any, __: Any) -> Any:
@@ -158,9 +163,7 @@ def _dict(item_type: str) -> Converter:
     def build(value: Any, config: Any) -> Any:
         if type(value) is not dict:
             raise _UnusualError
-        return {
-            key: None if item is None else convert(item, config) for key, item in value.items()
-        }
+        return {key: None if item is None else convert(item, config) for key, item in value.items()}
 
     return build
 
@@ -244,17 +247,9 @@ def _setter(attribute: Any) -> tuple[str, str]:
     if len(slots) != 1:
         return "", "checked"
     slot = slots[0]
-    texts = [
-        text
-        for text in code.co_consts
-        if text is not None and text != attribute.fset.__doc__
-    ]
+    texts = [text for text in code.co_consts if text is not None and text != attribute.fset.__doc__]
     if names == {slot} and not texts:
         return slot, "plain"
-    if (
-        names == {slot} | _REQUIRED_NAMES
-        and len(texts) == 1
-        and str(texts[0]).endswith(_REQUIRED)
-    ):
+    if names == {slot} | _REQUIRED_NAMES and len(texts) == 1 and str(texts[0]).endswith(_REQUIRED):
         return slot, "required"
     return slot, "checked"

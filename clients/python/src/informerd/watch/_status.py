@@ -32,8 +32,7 @@ _BY_CODE = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (504, "Timeout"),
 }
 _INTERNAL = (500, "InternalError")
-_REASONS = {code: reason for code, reason in (*_BY_CODE.values(), *_BY_REASON.values(), _INTERNAL)}
-_REASONS[422] = "Invalid"
+_REASONS = dict((*_BY_CODE.values(), *_BY_REASON.values(), _INTERNAL, (422, "Invalid")))
 
 
 class StatusError(Exception):

@@ -380,7 +380,7 @@ class Watch(Stream):
 
     def _note(self, event: dict[str, Any]) -> None:
         """Keep the position of what is delivered."""
-        raw = event.get("raw_object")
+        raw: Any = event.get("raw_object")
         if _has_position(raw):
             self.resource_version = raw["metadata"]["resourceVersion"]
 

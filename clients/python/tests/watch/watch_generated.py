@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import random
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubernetes_asyncio.client import models
+
+if TYPE_CHECKING:
+    import random
 
 MODELS = sorted(
     name
@@ -42,10 +44,8 @@ def value(of_type: str, rng: random.Random, depth: int, odd: float) -> Any:
     if listed := re.match(r"list\[(.*)\]", of_type):
         return [value(listed.group(1), rng, depth, odd) for _ in range(rng.randrange(3))]
     if mapped := re.match(r"dict\(([^,]*), (.*)\)", of_type):
-        return {
-            f"k{i}": value(mapped.group(2), rng, depth, odd) for i in range(rng.randrange(3))
-        }
-    simple = {
+        return {f"k{i}": value(mapped.group(2), rng, depth, odd) for i in range(rng.randrange(3))}
+    simple: dict[str, list[Any]] = {
         "str": TEXTS,
         "int": [0, 1, -5, 2**40],
         "float": [1.5, 2, 0.0],
