@@ -19,14 +19,70 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Types are those of `k8s_openapi`, those that `#[derive(CustomResource)]` makes, and
+//! `PartialObjectMeta` of either; for resources that only the cluster knows there is
+//! `DynamicObject`:
+//!
+//! ```no_run
+//! # async fn example(client: informerd::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use futures::StreamExt as _;
+//! use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+//!
+//! let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
+//! let resource = ApiResource::from_gvk(&kind);
+//! let mut watch = client.watch_with::<DynamicObject>(&resource).from_now().open();
+//! let handle = watch.stop_handle();
+//! tokio::spawn(async move {
+//!     tokio::signal::ctrl_c().await.ok();
+//!     handle.stop();
+//! });
+//! while let Some(event) = watch.next().await {
+//!     if let Some((kind, change)) = event?.change() {
+//!         println!("{kind} {}/{}", change.namespace, change.name);
+//!     }
+//! }
+//! std::fs::write("position", watch.token().unwrap_or_default())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Watch::reflect`] keeps the objects in a [`Store`]; [`Client::steps`] gives the protocol as it
+//! is.
+//!
+//! # Coming from Python
+//! What the `watch` module of the Python clients has, and its twin here:
+//!
+//! | Python | Rust |
+//! |---|---|
+//! | `Watch(return_type=T)` | [`client.watch::<T>()`](Client::watch); the type parameter is the return type |
+//! | `stream(func, *args, **kwargs)` | the methods of [`WatchBuilder`], then [`open`](WatchBuilder::open): one builder, one watch |
+//! | `namespace`, `label_selector`, `field_selector` | methods of the same names; field selectors take any path |
+//! | `resource_version` | [`from_resource_version`](WatchBuilder::from_resource_version); better a token, which continues elsewhere too |
+//! | `timeout_seconds` | [`timeout`](WatchBuilder::timeout); without it the watch continues for ever |
+//! | `stop()`, `async with` | [`Watch::stop`] and [`StopHandle`], at once and not with the next event; dropping the watch |
+//! | `Stream`, `__aiter__`, `__anext__` | `futures::Stream`, with `StreamExt::next` |
+//! | `event['type']`, `event['object']` | the variants of [`Event`], or [`Event::change`]; [`Change::object`] |
+//! | `'ADDED'`, `'MODIFIED'`, `'DELETED'`, `'BOOKMARK'` | [`Event::Added`], [`Event::Modified`], [`Event::Deleted`], [`Event::Bookmark`] |
+//! | `'ERROR'` | [`WatchError`]; a position that is too old (410) is [`Event::Reset`], or after [`fail_on_expired`](WatchBuilder::fail_on_expired) an error |
+//! | `event['raw_object']` | a watch of `DynamicObject`, or the bytes of [`Client::steps`] |
+//! | `unmarshal_event(data, return_type)` | [`unmarshal_event`]; text that isn't JSON is an error, not an event |
+//! | `Watch.resource_version` | [`Watch::token`], or [`Change::resource_version`] |
+//! | `get_return_type(func)` | none: there it reads the type out of a function's documentation; here the program names it |
+//! | `get_watch_argument_name(func)` | none: no function is called with `watch` or `follow`. Logs can't be followed here |
+//! | `TYPE_LIST_SUFFIX` | none: it turns `PodList` into `Pod`; here no list type is ever named |
 
 mod builder;
 mod decode;
 mod error;
 mod event;
+mod mirror;
+mod reflected;
 mod resume;
 mod step;
 mod steps;
+mod store;
+mod unmarshal;
 mod watch;
 
 use std::time::Duration;
@@ -40,8 +96,11 @@ pub use self::{
     builder::{Typed, WatchBuilder},
     error::{CallError, ObjectError, Violation, WatchError},
     event::{Bookmark, Cause, Change, ChangeKind, Event, Notice, SnapshotEnd},
+    reflected::Reflected,
     step::{ResetReason, Step},
     steps::Steps,
+    store::{NeverReady, Store},
+    unmarshal::{ApiStatus, UnmarshalError, unmarshal_event},
     watch::{StopHandle, Watch},
 };
 use crate::proto::v1::{

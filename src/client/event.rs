@@ -7,7 +7,8 @@ use crate::proto::v1;
 
 /// One event of a [`Watch`](super::Watch).
 ///
-/// A program that keeps what it has seen must handle [`Reset`](Self::Reset). [`SnapshotEnd`](Self::SnapshotEnd),
+/// A program that keeps what it has seen must handle [`Reset`](Self::Reset); one that watches
+/// through a [`Store`](super::Store) never gets it. [`SnapshotEnd`](Self::SnapshotEnd),
 /// [`Bookmark`](Self::Bookmark) and [`Notice`](Self::Notice) may be ignored.
 #[derive(Debug, PartialEq)]
 pub enum Event<K> {
@@ -33,7 +34,7 @@ pub enum Event<K> {
 pub struct Change<K> {
     /// The object: its new state, or for [`Event::Deleted`] its last.
     pub object: Arc<K>,
-    /// The state before; only of [`Event::Modified`], and only after
+    /// The state before; only of [`Event::Modified`], and only on a reflected stream or after
     /// [`WatchBuilder::include_old_object`](super::WatchBuilder::include_old_object).
     pub old: Option<Arc<K>>,
     /// Why the event came.
@@ -73,7 +74,9 @@ pub enum Cause {
     Left,
     /// Found by comparing two states after a break in the history.
     Resync,
-    /// Not said, or a cause that this client doesn't know.
+    /// Not said: the event is the apiserver's own (see
+    /// [`unmarshal_event`](super::unmarshal_event)), or the cause is one that this client
+    /// doesn't know.
     Unknown,
 }
 

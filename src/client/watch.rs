@@ -118,5 +118,4 @@ impl fmt::Debug for StopHandle {
 }
 
 #[cfg(test)]
-#[path = "watch/tests.rs"]
 mod tests;
