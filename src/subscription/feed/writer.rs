@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Feed, Pulse, UpstreamHealth};
+use super::{Feed, Position, Pulse, UpstreamHealth};
 use crate::resource::{Delta, Object, ResourceVersion};
 
 impl Feed {
@@ -90,19 +90,19 @@ impl Feed {
         wake.into_iter().for_each(Waker::wake);
     }
 
-    /// Puts older history in front; see [`crate::store::WatchCache::prepend`].
+    /// Puts older history in front; see [`crate::store::WatchCache::prepend`]. Refused as well if
+    /// `floor` is of another epoch.
     pub fn prepend(
         &self,
         objects: Vec<Arc<Object>>,
         deltas: Vec<Delta>,
-        floor: ResourceVersion,
+        floor: Position,
         meets: &ResourceVersion,
     ) -> bool {
         let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-        self.state
-            .lock()
-            .cache
-            .prepend(objects, deltas, floor, meets, Instant::now())
+        let cache = &mut self.state.lock().cache;
+        floor.epoch == self.epoch()
+            && cache.prepend(objects, deltas, floor.version, meets, Instant::now())
     }
 
     fn finish(&self, wake: Vec<Waker>) {

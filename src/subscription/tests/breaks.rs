@@ -99,7 +99,7 @@ fn a_difference_from_an_old_state_leads_to_the_present() {
     .into_iter()
     .map(|object| (object.key().clone(), object))
     .collect();
-    let (changes, head) = feed.difference_from(&old);
+    let (changes, head) = feed.difference_from(&old, 0).expect("the same epoch");
     let plan = || Plan::Difference {
         changes: changes.clone(),
         head: head.clone(),
@@ -287,10 +287,11 @@ fn a_large_object_has_a_message_of_its_own() {
 fn what_has_been_told_of_a_difference_is_let_go() {
     let feed = feed_with(limits(64 << 20, 1 << 20));
     feed.replace(padded(&[2000; 500]), rv(2000), true);
-    let (changes, head) = feed.difference_from(&Objects::new());
+    let epoch = feed.epoch();
+    let difference = feed.difference_from(&Objects::new(), epoch);
+    let (changes, head) = difference.expect("the same epoch");
     let ends = [&changes[0], &changes[499]].map(Arc::downgrade);
     let held = || ends.each_ref().map(|end| end.upgrade().is_some());
-    let epoch = feed.epoch();
     let plan = Plan::Difference {
         changes,
         head,
