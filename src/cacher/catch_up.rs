@@ -10,7 +10,6 @@ use tracing::{debug, info};
 
 use crate::{
     reflector::{FetchError, Fetcher},
-    resource::ResourceVersion,
     store::{Change, Head, Located, Objects},
     subscription::{Feed, Position},
 };

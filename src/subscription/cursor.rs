@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Closed, Control, Feed, Item, OnExpired, Position, ResetReason, Scope,
+    Closed, Control, Feed, Item, OnExpired, Position, ResetReason, Scope, UpstreamHealth,
     feed::Seat,
     place::Place,
     snapshot::{SnapshotRead, SnapshotStep},
@@ -43,6 +43,8 @@ pub struct Subscription {
     ending: Option<Closed>,
     place: Place,
     turn: Option<u64>,
+    /// What the client takes upstream's health for.
+    health: UpstreamHealth,
     gone: bool,
     draining: bool,
     last_sent: Instant,
@@ -102,16 +104,15 @@ impl Subscription {
     /// Tells of upstream when that has changed (at the start only if it is bad).
     fn heed_upstream(&mut self) {
         let turn = self.seat.feed.turn();
-        if self.turn == Some(turn) {
+        if self.turn.replace(turn) == Some(turn) {
             return;
         }
-        let first = self.turn.replace(turn).is_none();
         let upstream = self.seat.feed.look().upstream;
         self.gone = upstream.gone;
-        let Some(health) = upstream.health else {
-            return;
-        };
-        if !first || health == super::UpstreamHealth::Degraded {
+        if let Some(health) = upstream.health
+            && health != self.health
+        {
+            self.health = health;
             self.control(Control::Upstream {
                 health,
                 since: upstream.since,

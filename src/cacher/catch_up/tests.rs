@@ -10,7 +10,7 @@ use crate::{
         ReflectorOptions,
         testing::{PATIENCE, Server, answer, list, pods},
     },
-    resource::Gvr,
+    resource::{Gvr, ResourceVersion},
     store::HistoryLimits,
     subscription::FeedLimits,
 };

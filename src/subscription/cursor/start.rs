@@ -10,8 +10,8 @@ use super::{Phase, Subscription};
 use crate::{
     selector::Query,
     subscription::{
-        Begin, Control, Feed, Item, OnExpired, Outcome, Plan, ResetReason, place::Place,
-        snapshot::SnapshotRead,
+        Begin, Control, Feed, Item, OnExpired, Outcome, Plan, ResetReason, UpstreamHealth,
+        place::Place, snapshot::SnapshotRead,
     },
     view::Backlog,
 };
@@ -47,6 +47,7 @@ impl Subscription {
             ending: None,
             place,
             turn: None,
+            health: UpstreamHealth::Healthy,
             gone: false,
             draining: false,
             last_sent: now,

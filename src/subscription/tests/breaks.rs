@@ -182,6 +182,25 @@ fn a_resource_that_is_gone_ends_its_streams() {
     );
 }
 
+// A client that comes right then must find the new state, not the news of before.
+#[test]
+fn a_resource_is_gone_until_there_is_a_state_of_it() {
+    let feed = feed();
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    told.all();
+    feed.set_health(UpstreamHealth::Degraded, true);
+    feed.set_health(UpstreamHealth::Degraded, false);
+    assert!(feed.pulse().borrow().gone);
+    feed.replace(vec![], rv(1010), true);
+    assert!(!feed.pulse().borrow().gone);
+    assert_eq!(
+        told.all(),
+        ["upstream Degraded", "reset Rewound 1", "end 1010 0"]
+    );
+    feed.set_health(UpstreamHealth::Healthy, false);
+    assert_eq!(told.all(), ["upstream Healthy"]);
+}
+
 #[test]
 fn leaving_gives_everything_back() {
     let feed = feed();
