@@ -229,6 +229,8 @@ async def test_tells_what_the_daemon_said(daemon: FakeDaemon) -> None:
     assert (caught.value.code, caught.value.reason) == (code, "INVALID_SELECTOR")
     assert caught.value.retry_after == 2.0
     assert str(caught.value) == "bad request; filter.label_selector: expected a value at 3"
+    caught.value.message = "label selector: expected a value at 3"
+    assert str(caught.value) == caught.value.message, "each description once"
 
 
 @pytest.mark.parametrize("reason", ["RESOURCE_EXPIRED", "EPOCH_CHANGED"])
