@@ -13,7 +13,7 @@ from fake_daemon import Fail, FakeDaemon, Hold, batch, bookmark, end, event, pod
 
 from informerd import _connection
 from informerd._position import Disconnected, Interrupted, Step
-from informerd._reader import Reader
+from informerd._reader import Bell, Reader
 from informerd._subscription import Subscription
 from informerd._target import Target
 from informerd.errors import CallError, ExpiredError, UnreachableError
@@ -229,6 +229,8 @@ async def test_tells_what_the_daemon_said(daemon: FakeDaemon) -> None:
     assert (caught.value.code, caught.value.reason) == (code, "INVALID_SELECTOR")
     assert caught.value.retry_after == 2.0
     assert str(caught.value) == "bad request; filter.label_selector: expected a value at 3"
+    caught.value.message = "label selector: expected a value at 3"
+    assert str(caught.value) == caught.value.message, "each description once"
 
 
 @pytest.mark.parametrize("reason", ["RESOURCE_EXPIRED", "EPOCH_CHANGED"])
@@ -294,6 +296,11 @@ async def test_a_silent_stream_counts_as_broken(
     await subscription.aclose()
 
 
+async def full(bell: Bell, reader: Reader) -> None:
+    while len(reader._batches) < 8:
+        await bell.wait()
+
+
 async def test_a_busy_consumer_is_no_silence(daemon: FakeDaemon) -> None:
     many = [event("ADDED", f"p{n}", n + 2) for n in range(50)]
     daemon.play([[started(), end(1)], *many, Hold()])
@@ -302,8 +309,7 @@ async def test_a_busy_consumer_is_no_silence(daemon: FakeDaemon) -> None:
     line = subscription._line
     assert line is not None
     assert isinstance(line.reader, Reader)
-    while len(line.reader._batches) < 8:
-        await asyncio.wait_for(line.bell.wait(), LIMIT)
+    await asyncio.wait_for(full(line.bell, line.reader), LIMIT)
     line.reader._watchdog.cancel()
     line.reader._heard -= 2 * line.reader._limit
     line.reader._watch()
