@@ -46,7 +46,7 @@ impl<K> Watch<K> {
     ///   Objects that are the same in both states are not told; after a rewind of the cluster's
     ///   history all are, because versions no longer tell states apart.
     /// * An object that can't be read as `K` is told as
-    ///   [`WatchError::Object`](super::WatchError::Object) and keeps its last readable state in
+    ///   [`WatchError::Object`] and keeps its last readable state in
     ///   the store, if it has one. Its deletion removes it, and is told with that state.
     ///
     /// ```no_run

@@ -155,6 +155,9 @@ impl Reader {
                 ChangeKind::Modified => {
                     assert!(held.is_some(), "modified, but not held");
                     assert_eq!(held, change.old, "the state before");
+                    let uid = |object: &Object| object.split(' ').nth(1).map(str::to_owned);
+                    let before = held.as_deref().and_then(uid);
+                    assert_eq!(before, uid(&change.object), "of the same object");
                 }
                 ChangeKind::Deleted => {
                     // An unreadable creation was told as an error only.
