@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from conftest import StartDaemon, StartTestbed
-    from testbed import Daemon, Testbed
+    from testbed import Daemon, StartDaemon, StartTestbed, Testbed
 
 PACKAGE = ROOT / "clients/python"
 

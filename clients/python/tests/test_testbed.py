@@ -10,8 +10,7 @@ from kubernetes_asyncio import client
 from testbed import Daemon, UnavailableError, binary
 
 if TYPE_CHECKING:
-    from conftest import StartDaemon, StartTestbed
-    from testbed import Testbed
+    from testbed import StartDaemon, StartTestbed, Testbed
     from workload import Pods
 
 

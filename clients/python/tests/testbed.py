@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Longest wait for a process that reports nothing; a healthy one takes some seconds.
@@ -238,6 +238,18 @@ class Daemon:
                 if (addresses := _serving_line(line)) is not None:
                     serving.put(addresses)
         serving.put(None)
+
+
+class StartDaemon(Protocol):
+    """Starts a daemon that belongs to the test."""
+
+    def __call__(self, testbed: Testbed, *arguments: str) -> Daemon: ...
+
+
+class StartTestbed(Protocol):
+    """Starts a control plane that belongs to the test."""
+
+    def __call__(self, *apiserver_flags: str) -> Testbed: ...
 
 
 def _serving_line(line: str) -> tuple[str, str] | None:
