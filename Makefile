@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt envtest proto-baseline
+.PHONY: help demo test lint fmt envtest stubs proto-baseline
 
 # Passed on by `make demo`, for example ARGS="--help".
 ARGS ?=
@@ -16,14 +16,18 @@ demo: ## Watch an embedded simulated cluster; needs only Rust (ARGS="..." is pas
 test: ## Run all tests, the real kube-apiserver included (built once, see envtest)
 	@hack/test.sh
 
-lint: ## Check format, clippy, documentation, dependencies, protocol and scripts
+lint: ## Check format, clippy, documentation, dependencies, protocol, scripts and Python
 	@hack/lint.sh
 
 fmt: ## Format the code
 	cargo fmt --all
+	hack/python.sh format
 
 envtest: ## Provide kube-apiserver, etcd and kubectl, and print their directory
 	@hack/envtest.sh
+
+stubs: ## Generate the protocol code of the Python client anew
+	hack/python.sh stubs
 
 proto-baseline: ## Record the protocol that later changes must stay compatible with
 	hack/buf.sh build --output proto/informerd.v1.binpb

@@ -67,6 +67,7 @@ check documentation documentation
 check dependencies dependencies
 check protocol protocol
 check scripts scripts
+check python hack/python.sh lint
 
 ((${#failed[@]} == 0)) || die "lint failed: ${failed[*]}"
 say "lint: everything holds"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests: units, documentation examples, and the integration binary last.
+# All tests: units, documentation examples, the Python client, and the integration binary last.
 set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,8 +19,10 @@ esac
 step build cargo test --workspace --no-run
 failed=()
 step units cargo test --workspace --no-fail-fast --lib --bins \
-    --test control_plane || failed+=(units)
+    --test control_plane --test testbed || failed+=(units)
 step examples cargo test --workspace --doc || failed+=(examples)
+step python-package hack/python.sh package || failed+=(python-package)
+step python hack/python.sh test || failed+=(python)
 ((${#failed[@]} == 0)) || say "failed so far: ${failed[*]}"
 
 say "==> integration"

@@ -7,7 +7,9 @@ use crate::{
     resource::{ResourceInfo, ResourceVersion},
     selector::Query,
     store::Located,
-    subscription::{Begin, Closed, OnExpired, Outcome, Plan, Position, ResetReason, Subscription},
+    subscription::{
+        Begin, Closed, Feed, OnExpired, Outcome, Plan, Position, ResetReason, Subscription,
+    },
 };
 
 /// A request for a subscription; everything in it has been validated.
@@ -92,59 +94,29 @@ async fn plan(lease: &Lease, watch: &Watch) -> Result<Plan, Closed> {
                 outcome: Outcome::FromNow,
             })
         }
-        StartAt::Version(version) => resume(lease, version, watch.on_expired).await,
-        StartAt::Token(position) if position.epoch != lease.feed().epoch() => {
-            match watch.on_expired {
-                OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Rewound))),
-                OnExpired::Fail => Err(Closed::Rewound),
-            }
+        StartAt::Version(version) => {
+            let position = Position {
+                epoch: lease.feed().epoch(),
+                version: version.clone(),
+            };
+            resume(lease, position, watch.on_expired).await
         }
-        StartAt::Token(position) => resume(lease, &position.version, watch.on_expired).await,
+        StartAt::Token(position) => resume(lease, position.clone(), watch.on_expired).await,
     }
 }
 
 /// The order in which an old position is looked for: the feed's history, the apiserver's history,
-/// the difference to an old state, and then a new start.
-async fn resume(
-    lease: &Lease,
-    version: &ResourceVersion,
-    on_expired: OnExpired,
-) -> Result<Plan, Closed> {
+/// the difference to an old state, and then a new start. Whatever was waited for, nothing found in
+/// another epoch is an answer.
+async fn resume(lease: &Lease, position: Position, on_expired: OnExpired) -> Result<Plan, Closed> {
     let feed = lease.feed();
-    // If the history is rewound from here on, the subscription notices by this.
-    let epoch = feed.epoch();
-    let resumed = |seq| Plan::After {
-        seq,
-        version: version.clone(),
-        epoch,
-        outcome: Outcome::Resumed,
-    };
-    if let (Located::At(seq), ..) = feed.locate(version) {
-        return Ok(resumed(seq));
+    let Position { epoch, version } = position.clone();
+    if let Some(plan) = resumed(feed, &position) {
+        return Ok(plan);
     }
-    match lease.catch_up().reach(version.clone()).await {
-        CaughtUp::InHistory => {
-            if let (Located::At(seq), ..) = feed.locate(version) {
-                return Ok(resumed(seq));
-            }
-        }
-        CaughtUp::Ahead => {
-            return Ok(Plan::Ahead {
-                version: version.clone(),
-                epoch,
-            });
-        }
-        CaughtUp::Future => {
-            lease.reached(version).await?;
-            if let (Located::At(seq), ..) = feed.locate(version) {
-                return Ok(resumed(seq));
-            }
-        }
-        CaughtUp::Difference {
-            changes,
-            head,
-            epoch,
-        } => {
+    match lease.catch_up().reach(position.clone()).await {
+        CaughtUp::Ahead => return Ok(Plan::Ahead { version, epoch }),
+        CaughtUp::Difference { changes, head } => {
             return Ok(Plan::Difference {
                 changes,
                 head,
@@ -152,16 +124,38 @@ async fn resume(
             });
         }
         CaughtUp::Unavailable => return Err(Closed::UpstreamDown),
-        CaughtUp::Expired => {}
-    }
-    match on_expired {
-        OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Expired))),
-        OnExpired::Fail => {
-            let (_, _, oldest) = feed.locate(version);
-            Err(Closed::Expired {
-                requested: version.clone(),
-                oldest,
-            })
+        CaughtUp::Future => {
+            let reached = lease.reached(&version).await;
+            if feed.epoch() == epoch {
+                reached?;
+            }
         }
+        CaughtUp::InHistory | CaughtUp::Expired | CaughtUp::Rewound => {}
+    }
+    if let Some(plan) = resumed(feed, &position) {
+        return Ok(plan);
+    }
+    let (_, current, oldest) = feed.locate(&version);
+    match on_expired {
+        OnExpired::Reset if current != epoch => Ok(Plan::Snapshot(Some(ResetReason::Rewound))),
+        OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Expired))),
+        OnExpired::Fail if current != epoch => Err(Closed::Rewound),
+        OnExpired::Fail => Err(Closed::Expired {
+            requested: version,
+            oldest,
+        }),
+    }
+}
+
+/// The plan to continue a position that the feed's history reaches back to.
+fn resumed(feed: &Feed, position: &Position) -> Option<Plan> {
+    match feed.locate(&position.version) {
+        (Located::At(seq), epoch, _) if epoch == position.epoch => Some(Plan::After {
+            seq,
+            version: position.version.clone(),
+            epoch,
+            outcome: Outcome::Resumed,
+        }),
+        _ => None,
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, Streaming, body::Body, server::NamedService};
 use tower::Service;
 
@@ -91,6 +91,7 @@ impl WatchApi {
         Ok(WatchBody {
             state: State::Attaching(attach),
             chunks: VecDeque::new(),
+            waiting: 0,
             echo,
             ended: EndGuard {
                 counters: self.counters,
@@ -135,6 +136,8 @@ enum State {
 struct WatchBody {
     state: State,
     chunks: VecDeque<Bytes>,
+    /// Their bytes.
+    waiting: usize,
     echo: Echo,
     ended: EndGuard,
 }
@@ -145,7 +148,9 @@ impl WatchBody {
         let length = slices.iter().map(Bytes::len).sum();
         self.ended.counters.messages.inc();
         self.ended.counters.bytes.inc_by(length as u64);
-        self.chunks.push_back(frames::prefix(length));
+        let prefix = frames::prefix(length);
+        self.waiting += prefix.len() + length;
+        self.chunks.push_back(prefix);
         self.chunks.extend(slices);
     }
 
@@ -178,6 +183,7 @@ impl http_body::Body for WatchBody {
         let this = self.get_mut();
         loop {
             if let Some(chunk) = this.chunks.pop_front() {
+                this.waiting -= chunk.len();
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match &mut this.state {
@@ -207,6 +213,13 @@ impl http_body::Body for WatchBody {
                 }
             }
         }
+    }
+
+    /// How much is left of a message that was begun.
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.waiting as u64);
+        hint
     }
 }
 

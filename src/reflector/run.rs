@@ -8,6 +8,7 @@ use super::{
     Health, ReflectorOptions, ReflectorStats, Sink,
     connection::{Connection, Ears},
     decode::{DecodeError, Decoder, Page},
+    discovery,
     machine::{Effect, Input, Machine, Next, Step},
     request::{Answer, ListQuery, MAX_PAGE, RequestError, get, list_uri, read, watch_uri},
 };
@@ -62,6 +63,9 @@ impl Reflector {
                     let (input, opened) = self.watch(from.as_ref(), timeout).await;
                     connection = opened;
                     input
+                }
+                Next::Confirm => {
+                    Input::Served(discovery::is_served(&self.client, &self.info.gvr).await)
                 }
                 Next::Read { initial } => {
                     let connection = connection.as_mut().expect("only an open watch is read");

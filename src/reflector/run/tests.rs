@@ -244,6 +244,8 @@ async fn f25_troubles_are_told_once_each_and_heal() {
         answer(200, "<html>log in</html>"),
         answer(403, status(403, "Forbidden")),
         answer(404, "404 page not found"),
+        // The version's own document is asked for.
+        answer(200, r#"{"resources":[{"name":"nodes","kind":"Node"}]}"#),
         vec![
             Act::Head(200, "content-encoding: gzip\r\n"),
             Act::Body("x".into()),
