@@ -19,7 +19,7 @@ esac
 step build cargo test --workspace --no-run
 failed=()
 step units cargo test --workspace --no-fail-fast --lib --bins \
-    --test control_plane || failed+=(units)
+    --test control_plane --test testbed || failed+=(units)
 step examples cargo test --workspace --doc || failed+=(examples)
 step python-package hack/python.sh package || failed+=(python-package)
 step python hack/python.sh test || failed+=(python)

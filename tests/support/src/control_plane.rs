@@ -130,12 +130,18 @@ impl ControlPlane {
         Ok(credentials::kubeconfig(&self.url(), &self.ca_pem()?, user))
     }
 
+    /// The file of [`ca_pem`](Self::ca_pem).
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.file("certs/apiserver.crt")
+    }
+
     /// The certificate chain to trust, in PEM.
     ///
     /// # Errors
     /// When the apiserver never got as far as making it.
     pub fn ca_pem(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.file("certs/apiserver.crt"))?)
+        Ok(fs::read_to_string(self.ca_file())?)
     }
 
     /// A client of [`User::admin`].
@@ -166,6 +172,12 @@ impl ControlPlane {
             .arg(self.file("kubectl-cache"))
             .kill_on_drop(true);
         command
+    }
+
+    /// The apiserver's process id, or `None` while it is stopped.
+    #[must_use]
+    pub fn apiserver_pid(&self) -> Option<u32> {
+        self.apiserver.as_ref().map(Process::id)
     }
 
     /// Kills the apiserver, as a crash would. Nothing happens when it doesn't run.

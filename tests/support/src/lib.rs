@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod mutate;
 pub mod recorder;
 pub mod simulation;
+pub mod testbed;
 pub mod trace;
 pub mod truth;
 pub mod validate;

@@ -39,6 +39,11 @@ impl Process {
         })
     }
 
+    /// The process id. It stays the program's own: setpriv replaces itself by it.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How the child ended, or `None` while it runs.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
