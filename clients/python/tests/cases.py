@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One watch.
 

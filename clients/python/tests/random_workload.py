@@ -34,7 +34,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 #: Name of the object that ends each phase, in each namespace.
 BARRIER = "barrier"
-#: Its annotation: the number of the phase that it ends.
+#: Its annotation: the phase that it ends, as the workload and a number.
 PHASE = "informerd.test/phase"
 
 
@@ -211,7 +211,7 @@ class Workload:
         self.cluster = Cluster(api_client)
         self.namespaces = list(namespaces)
         self.kinds = tuple(kinds)
-        self.phase = 0
+        self._phases = 0
         self._writers = [
             Writer(number, self.cluster, self.namespaces, seed, kinds) for number in range(writers)
         ]
@@ -226,16 +226,24 @@ class Workload:
         share = -(-steps // len(self._writers))
         await asyncio.gather(*(writer.run(share) for writer in self._writers))
 
-    async def barrier(self) -> int:
-        """End the phase with writes that every watch sees; the number of the phase."""
-        self.phase += 1
+    def mark(self, phase: int) -> str:
+        """What the end of a phase is marked with; phases count from 1."""
+        return f"{self.namespaces[0]}/{phase}"
+
+    async def phase(self, steps: int) -> None:
+        """Make that many steps and end the phase."""
+        await self.write(steps)
+        await self.barrier()
+
+    async def barrier(self) -> None:
+        """End the phase with writes that every watch sees."""
+        self._phases += 1
         for namespace in self.namespaces:
             for kind in self.kinds:
-                if self.phase == 1:
+                if self._phases == 1:
                     await self._make_barrier(kind, namespace)
-                mark = {"metadata": {"annotations": {PHASE: str(self.phase)}}}
+                mark = {"metadata": {"annotations": {PHASE: self.mark(self._phases)}}}
                 await self.cluster.call("PATCH", kind.path(namespace, BARRIER), mark)
-        return self.phase
 
     async def _make_barrier(self, kind: Kind, namespace: str) -> None:
         """An object that all of the workload's selectors match."""
@@ -247,13 +255,13 @@ class Workload:
             await self.cluster.call("PATCH", kind.path(namespace, BARRIER, "status"), running)
 
 
-def phase_of(raw_object: Json) -> int | None:
+def phase_of(raw_object: Json) -> str | None:
     """The phase that this object ends; None for any other object."""
     metadata = raw_object["metadata"]
     if metadata["name"] != BARRIER:
         return None
-    phase: Any = (metadata.get("annotations") or {}).get(PHASE)
-    return int(phase) if phase else None
+    phase: str | None = (metadata.get("annotations") or {}).get(PHASE)
+    return phase
 
 
 __all__ = ["BARRIER", "CONFIGMAPS", "CUSTOM", "KINDS", "PODS", "Cluster", "Workload", "phase_of"]
