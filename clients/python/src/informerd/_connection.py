@@ -1,0 +1,111 @@
+"""Shares one gRPC channel between all users of the same daemon in the same event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import grpc
+import grpc.aio
+
+from informerd.v1 import object_pb2_grpc, resource_pb2_grpc, watch_pb2_grpc
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from informerd._target import Target
+
+    _Key: TypeAlias = tuple[str, bool, "bytes | None"]
+
+#: The largest object of etcd (1.5 MiB by default) is far below; operators can raise that.
+MESSAGE_LIMIT: Final = 64 << 20
+
+_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    # Watches are continued with a token; a repeated request would be a new watch.
+    ("grpc.enable_retries", 0),
+    # The watch has a backoff of its own. gRPC's (2 minutes at last) would keep it from a daemon
+    # that is back for long.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # A daemon that has moved is found again sooner than after the usual 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+)
+
+
+class Connection:
+    """One channel, counted. Every :meth:`acquire` is answered by one :meth:`release`."""
+
+    def __init__(self, target: Target, loop: asyncio.AbstractEventLoop) -> None:
+        self._key = target.channel_key
+        self._loop = loop
+        self._users = 0
+        self._channel = _channel(target)
+        #: The services.
+        self.watch = cast(
+            "watch_pb2_grpc.WatchServiceAsyncStub", watch_pb2_grpc.WatchServiceStub(self._channel)
+        )
+        self.objects = cast(
+            "object_pb2_grpc.ObjectServiceAsyncStub",
+            object_pb2_grpc.ObjectServiceStub(self._channel),
+        )
+        self.resources = cast(
+            "resource_pb2_grpc.ResourceServiceAsyncStub",
+            resource_pb2_grpc.ResourceServiceStub(self._channel),
+        )
+
+    @classmethod
+    def acquire(cls, target: Target) -> Connection:
+        """Share or make the connection to a target in the running loop; nothing is sent yet."""
+        loop = asyncio.get_running_loop()
+        with _lock:
+            # Loops that ended without a word leave their connections here.
+            for gone in [other for other in _connections if other.is_closed()]:
+                del _connections[gone]
+            connections = _connections.setdefault(loop, {})
+        connection = connections.get(target.channel_key)
+        if connection is None:
+            connection = connections[target.channel_key] = cls(target, loop)
+        connection._users += 1
+        return connection
+
+    def release(self) -> asyncio.Task[None] | None:
+        """Leave the connection; the last one out closes it, in the task that is returned.
+
+        Must be called in the thread of the connection's loop.
+        """
+        self._users -= 1
+        if self._users:
+            return None
+        with _lock:
+            connections = _connections.get(self._loop, {})
+        if connections.get(self._key) is self:
+            del connections[self._key]
+        if self._loop.is_closed():
+            return None
+        task = self._loop.create_task(self._channel.close())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+        return task
+
+
+_lock = threading.Lock()
+_connections: dict[asyncio.AbstractEventLoop, dict[_Key, Connection]] = {}
+# The loop holds its tasks weakly.
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _channel(target: Target) -> grpc.aio.Channel:
+    options = list(_OPTIONS)
+    if target.local:
+        # Proxies of the environment can't reach this machine's own addresses.
+        options.append(("grpc.enable_http_proxy", 0))
+    if not target.secure:
+        return grpc.aio.insecure_channel(target.address, options=options)
+    credentials = grpc.ssl_channel_credentials(root_certificates=target.roots)
+    return grpc.aio.secure_channel(target.address, credentials, options=options)

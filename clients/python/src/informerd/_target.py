@@ -1,0 +1,228 @@
+"""Says where the daemon is and who asks: address, roots of trust, bearer token."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from informerd.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import TypeAlias
+
+    #: Gives the token to send now, or None for none. Asked for every call and every stream.
+    TokenSource: TypeAlias = Callable[[], Awaitable["str | None"]]
+
+#: Where a daemon listens that was told nothing else.
+DEFAULT_SERVER: Final = "127.0.0.1:7300"
+#: The port of an address that names none.
+DEFAULT_PORT: Final = 7300
+
+_KUBERNETES_TOKEN_NAMES: Final = ("BearerToken", "authorization")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A daemon, and what to show it.
+
+    Made by :meth:`resolve`. Equal ``channel_key``s can share a connection.
+    """
+
+    #: As it is shown to people.
+    server: str
+    #: As gRPC wants it.
+    address: str
+    #: Whether to speak TLS.
+    secure: bool = False
+    #: Whether the address never leaves this machine.
+    local: bool = True
+    #: PEM certificates to trust; None for gRPC's own.
+    roots: bytes | None = field(default=None, repr=False)
+    token_source: TokenSource | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        server: str | None = None,
+        *,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        configuration: Any = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Target:
+        """Put a target together: arguments first, then the environment, then Kubernetes.
+
+        Parameters
+        ----------
+        server
+            ``host:port`` or ``http://host:port`` (plaintext), ``https://host:port`` (TLS),
+            ``unix:/path``. Otherwise INFORMERD_SERVER, otherwise ``127.0.0.1:7300``.
+        token
+            Bearer token; the empty string for none at all. Otherwise INFORMERD_TOKEN.
+        token_file
+            File with the bearer token, read for every stream. Otherwise INFORMERD_TOKEN_FILE.
+        ca_file
+            PEM file of certificates to trust. Otherwise INFORMERD_CA_FILE, otherwise
+            ``ssl_ca_cert`` of the configuration.
+        configuration
+            A ``kubernetes_asyncio.client.Configuration`` whose token and roots are used where
+            nothing else names any.
+        environ
+            Variables in place of those of the process.
+
+        Raises
+        ------
+        ConfigurationError
+            The address can't be read, a file can't be read, or a token would travel unprotected.
+        """
+        environ = os.environ if environ is None else environ
+        server = server or environ.get("INFORMERD_SERVER") or DEFAULT_SERVER
+        address, secure, local = _parse(server)
+        source = _token_source(token, token_file, configuration, environ)
+        if source is not None and not (secure or local):
+            raise ConfigurationError(
+                f"a token would travel unprotected to {server}: use an `https://` address, or "
+                'send none with token=""'
+            )
+        if ca_file is not None and not secure:
+            raise ConfigurationError(
+                f"`ca_file` says nothing about {server}: use an `https://` address, or leave it out"
+            )
+        roots = _roots(ca_file, configuration, environ) if secure else None
+        return cls(server, address, secure, local, roots, source)
+
+    @property
+    def channel_key(self) -> tuple[str, bool, bytes | None]:
+        """What connections have in common that can be shared."""
+        return (self.address, self.secure, self.roots)
+
+    async def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Make the metadata of a call that begins now.
+
+        Raises
+        ------
+        Exception
+            Whatever the source of the token raises.
+        """
+        token = await self.token_source() if self.token_source is not None else None
+        return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+def _parse(server: str) -> tuple[str, bool, bool]:
+    """Read an address: what gRPC wants, whether TLS, whether it stays on this machine."""
+    if server.startswith("unix:") and server.rpartition(":")[2].strip("/"):
+        return server, False, True
+    bare = "://" not in server
+    url = urlsplit(f"http://{server}" if bare else server)
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    beyond = url.path.strip("/") or url.query or url.fragment or url.username
+    if url.scheme not in {"http", "https"} or not host or beyond:
+        raise ConfigurationError(
+            f"`{server}` is no address of a daemon: write `host:port`, `https://host:port` or "
+            "`unix:/path`"
+        )
+    secure = url.scheme == "https"
+    shown = f"[{host}]" if ":" in host else host
+    if port is None:
+        port = DEFAULT_PORT if bare else (443 if secure else 80)
+    return f"{shown}:{port}", secure, _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token_source(
+    token: str | None,
+    token_file: str | os.PathLike[str] | None,
+    configuration: Any,
+    environ: Mapping[str, str],
+) -> TokenSource | None:
+    if token is not None and token_file is not None:
+        raise ConfigurationError("give `token` or `token_file`, not both")
+    if token is None and token_file is None:
+        token = environ.get("INFORMERD_TOKEN")
+        token_file = environ.get("INFORMERD_TOKEN_FILE") or None
+        if token and token_file:
+            raise ConfigurationError("set INFORMERD_TOKEN or INFORMERD_TOKEN_FILE, not both")
+    if token_file is not None:
+        return _from_file(Path(token_file))
+    if token is not None:
+        return _constant(token) if token else None
+    return _from_kubernetes(configuration)
+
+
+def _constant(token: str) -> TokenSource:
+    async def source() -> str | None:
+        return token
+
+    return source
+
+
+def _from_file(path: Path) -> TokenSource:
+    def read() -> str:
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"can't read the token file {path}: {error}") from error
+
+    # A wrong path is told at once, not with the first call.
+    read()
+
+    async def source() -> str | None:
+        # Files of this kind are mounted, possibly from far away.
+        return await asyncio.get_running_loop().run_in_executor(None, read)
+
+    return source
+
+
+def _from_kubernetes(configuration: Any) -> TokenSource | None:
+    """Use the token of a Kubernetes configuration, refreshed by its own hook."""
+    keys = getattr(configuration, "api_key", None) or {}
+    name = next((name for name in _KUBERNETES_TOKEN_NAMES if keys.get(name)), None)
+    if name is None:
+        return None
+
+    async def source() -> str | None:
+        token = configuration.get_api_key_with_prefix(name)
+        if inspect.isawaitable(token):
+            token = await token
+        if not isinstance(token, str):
+            return None
+        scheme, _, rest = token.partition(" ")
+        return rest.strip() if scheme.lower() == "bearer" else token
+
+    return source
+
+
+def _roots(
+    ca_file: str | os.PathLike[str] | None, configuration: Any, environ: Mapping[str, str]
+) -> bytes | None:
+    path = (
+        ca_file
+        or environ.get("INFORMERD_CA_FILE")
+        or getattr(configuration, "ssl_ca_cert", None)
+        or None
+    )
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"can't read the file of certificates {path}: {error}") from error
