@@ -55,19 +55,30 @@ class Cluster:
     async def call(
         self, method: str, path: str, content: Json | None = None, *, patch: str = MERGE
     ) -> Json:
-        """One request.
+        """One request; again when the apiserver asks for that, as while it starts.
 
         Raises
         ------
         ApiException
-            For any status but 2xx.
+            For any status but 2xx and 429.
         """
+        from kubernetes_asyncio.client.exceptions import ApiException
+
         headers = {"Content-Type": patch if method == "PATCH" else "application/json"}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"])
         url = self._api.configuration.host + path
-        response = await self._api.rest_client.request(method, url, headers=headers, body=content)
-        answer: Json = json.loads(response.data)
-        return answer
+        while True:
+            try:
+                response = await self._api.rest_client.request(
+                    method, url, headers=headers, body=content
+                )
+            except ApiException as error:
+                if error.status != 429:
+                    raise
+                await asyncio.sleep(float(error.headers["Retry-After"]) / 10)
+                continue
+            answer: Json = json.loads(response.data)
+            return answer
 
     async def define_widgets(self) -> None:
         """Create the workload's own resource, unless it is there, and wait until it is served."""
@@ -89,7 +100,7 @@ class Cluster:
         async with response:
             async for line in response.content:
                 definition = json.loads(line)["object"]
-                conditions = definition.get("status", {}).get("conditions", [])
+                conditions = definition.get("status", {}).get("conditions") or []
                 if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
                     return
         raise AssertionError(f"{name} did not become served within 60 s")

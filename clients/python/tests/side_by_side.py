@@ -104,3 +104,20 @@ class SideBySide:
     async def list(self, case: Case) -> dict[str, Any]:
         """The list that a case's watch continues, as JSON."""
         return await self._workload.cluster.call("GET", case.path(self._workload.namespaces))
+
+
+async def read(
+    steps: Sequence[Lockstep], workload: Workload, phase: int, *work: Coroutine[Any, Any, Any]
+) -> None:
+    """Compare up to the end of a phase, while the work goes on."""
+    mark = workload.mark(phase)
+    await together(*work, *(step.read_phase(mark) for step in steps), about=steps)
+
+
+async def make_namespaces(api_client: Any, count: int) -> list[str]:
+    """Make namespaces. They stay: nobody would finish their deletion."""
+    from kubernetes_asyncio import client
+
+    core = client.CoreV1Api(api_client)
+    body = {"metadata": {"generateName": "diff-"}}
+    return [(await core.create_namespace(body)).metadata.name for _ in range(count)]

@@ -20,7 +20,7 @@ import pytest
 from cases import CASES
 from objects import KINDS
 from random_workload import Workload
-from side_by_side import RELEASED, Library, SideBySide, together
+from side_by_side import RELEASED, Library, SideBySide, make_namespaces, read
 
 from informerd import watch
 from informerd.compat.kubernetes_asyncio import watch as compat
@@ -28,8 +28,6 @@ from informerd.compat.kubernetes_asyncio import watch as compat
 released = pytest.importorskip("kubernetes_asyncio.watch")
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from cases import Case
     from comparer import Lockstep
     from conftest import StartDaemon
@@ -38,14 +36,6 @@ if TYPE_CHECKING:
 
 SEED = 20261125
 NAMESPACES = 3
-
-
-async def make_namespaces(api_client: Any, count: int) -> list[str]:
-    from kubernetes_asyncio import client
-
-    core = client.CoreV1Api(api_client)
-    body = {"metadata": {"generateName": "diff-"}}
-    return [(await core.create_namespace(body)).metadata.name for _ in range(count)]
 
 
 async def test_equal_to_the_released_library(
@@ -78,14 +68,6 @@ async def test_equal_to_the_released_library(
 
     check_that_much_was_seen(list(steps.values()))
     check_that_all_were_seen(set(workload.written) - before, steps)
-
-
-async def read(
-    steps: list[Lockstep], workload: Workload, phase: int, *work: Coroutine[Any, Any, Any]
-) -> None:
-    """Compare up to the end of a phase, while the work goes on."""
-    mark = workload.mark(phase)
-    await together(*work, *(step.read_phase(mark) for step in steps), about=steps)
 
 
 def check_that_much_was_seen(steps: list[Lockstep]) -> None:
