@@ -1,0 +1,111 @@
+"""Fixtures for tests against a real apiserver: the control plane, the daemon, a namespace."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from kubernetes_asyncio import client, config
+from testbed import Daemon, Testbed, UnavailableError
+from workload import Pods
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class StartDaemon(Protocol):
+    """Starts a daemon that belongs to the test."""
+
+    def __call__(self, testbed: Testbed, *arguments: str) -> Daemon: ...
+
+
+class StartTestbed(Protocol):
+    """Starts a control plane that belongs to the test."""
+
+    def __call__(self, *apiserver_flags: str) -> Testbed: ...
+
+
+@contextmanager
+def _skipping_what_is_not_built() -> Iterator[None]:
+    """Skip what can't be run here; in CI nothing may be left out."""
+    try:
+        yield
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"{error} (required in CI)", pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Give the control plane that most tests share; leave its apiserver running."""
+    with _skipping_what_is_not_built():
+        started = Testbed()
+    with started:
+        yield started
+
+
+@pytest.fixture
+def start_testbed() -> Iterator[StartTestbed]:
+    """Give a function that starts control planes; they end with the test."""
+    with ExitStack() as started:
+
+        def start(*apiserver_flags: str) -> Testbed:
+            with _skipping_what_is_not_built():
+                return started.enter_context(Testbed(*apiserver_flags))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def daemon(testbed: Testbed) -> Iterator[Daemon]:
+    """Give the daemon that most tests share; leave it running."""
+    with _skipping_what_is_not_built():
+        started = Daemon(testbed.kubeconfig)
+    with started:
+        yield started
+
+
+@pytest.fixture
+def start_daemon() -> Iterator[StartDaemon]:
+    """Give a function that starts daemons; they end with the test."""
+    with ExitStack() as started:
+
+        def start(testbed: Testbed, *arguments: str) -> Daemon:
+            with _skipping_what_is_not_built():
+                return started.enter_context(Daemon(testbed.kubeconfig, *arguments))
+
+        yield start
+
+
+@pytest.fixture
+async def configuration(testbed: Testbed) -> Any:
+    """Give the ``kubernetes_asyncio.client.Configuration`` of the shared control plane."""
+    loaded = client.Configuration()
+    await config.load_kube_config(config_file=str(testbed.kubeconfig), client_configuration=loaded)
+    return loaded
+
+
+@pytest.fixture
+async def api_client(configuration: Any) -> AsyncIterator[Any]:
+    """Give an ``ApiClient`` of the shared control plane, for ``client.CoreV1Api(api_client)``."""
+    async with client.ApiClient(configuration) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def namespace(api_client: Any) -> str:
+    """Make a namespace for this test. It stays: nobody would finish its deletion."""
+    body = client.V1Namespace(metadata=client.V1ObjectMeta(generate_name="t-"))
+    made = await client.CoreV1Api(api_client).create_namespace(body)
+    name = made.metadata.name
+    assert isinstance(name, str)
+    return name
+
+
+@pytest.fixture
+def pods(api_client: Any, namespace: str) -> Pods:
+    """Give the means to make things happen in the test's namespace."""
+    return Pods(client.CoreV1Api(api_client), namespace)
