@@ -1,0 +1,1 @@
+"""Modules that behave like released libraries, down to their exceptions."""
