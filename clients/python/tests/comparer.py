@@ -33,7 +33,8 @@ class DifferenceError(AssertionError):
 def differences(expected: object, actual: object, path: str = "") -> Iterator[str]:
     """Each place where two values differ in type or content, models and containers all through."""
     if type(expected) is not type(actual):
-        yield f"{path}: {type(expected).__name__} {expected!r} != {type(actual).__name__} {actual!r}"
+        left, right = type(expected).__name__, type(actual).__name__
+        yield f"{path}: {left} {expected!r} != {right} {actual!r}"
     elif isinstance(expected, dict) and isinstance(actual, dict):
         if list(expected) != list(actual):
             yield f"{path}: keys {list(expected)} != {list(actual)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from comparer import Lockstep
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
     from types import ModuleType
 
     from cases import Case
@@ -30,7 +30,7 @@ class Library(NamedTuple):
     lean: bool = False
 
 
-async def together(*work: Coroutine[Any, Any, Any], about: Iterable[Lockstep] = ()) -> list[Any]:
+async def together(*work: Awaitable[Any], about: Iterable[Lockstep] = ()) -> list[Any]:
     """Run all at once; the first failure ends the others.
 
     Raises
@@ -107,7 +107,7 @@ class SideBySide:
 
 
 async def read(
-    steps: Sequence[Lockstep], workload: Workload, phase: int, *work: Coroutine[Any, Any, Any]
+    steps: Sequence[Lockstep], workload: Workload, phase: int, *work: Awaitable[Any]
 ) -> None:
     """Compare up to the end of a phase, while the work goes on."""
     mark = workload.mark(phase)
@@ -118,6 +118,6 @@ async def make_namespaces(api_client: Any, count: int) -> list[str]:
     """Make namespaces. They stay: nobody would finish their deletion."""
     from kubernetes_asyncio import client
 
-    core = client.CoreV1Api(api_client)
+    core: Any = client.CoreV1Api(api_client)
     body = {"metadata": {"generateName": "diff-"}}
     return [(await core.create_namespace(body)).metadata.name for _ in range(count)]

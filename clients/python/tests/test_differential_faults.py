@@ -9,28 +9,27 @@ nothing lost, nothing told twice, no list told again.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cases import BOTH, RUNNING, SET, WEB, Case
-from comparer import differences, key_of
-from gate import Gate
+from comparer import key_of
+from conftest import skipping_what_is_not_built
 from objects import CONFIGMAPS, CUSTOM, PODS
-from random_workload import Cluster, Workload
-from side_by_side import RELEASED, Library, SideBySide, make_namespaces, read, together
+from random_workload import Workload
+from side_by_side import RELEASED, Library, SideBySide, make_namespaces, read
+from testbed import Testbed
 
 from informerd import watch
 from informerd.compat.kubernetes_asyncio import watch as compat
 
-client = pytest.importorskip("kubernetes_asyncio.client")
 released = pytest.importorskip("kubernetes_asyncio.watch")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from conftest import StartDaemon
-    from testbed import Daemon, Testbed
+    from testbed import Daemon
 
 SEED = 7
 ALL_PODS, SOME_MAPS = "list_pod_for_all_namespaces", "list_namespaced_config_map"
@@ -48,12 +47,9 @@ CASES = (
 
 
 @pytest.fixture(scope="module")
-def testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
+def testbed() -> Iterator[Testbed]:
     """Give a control plane of its own to this file, whose apiserver comes and goes."""
-    from conftest import _skipping_what_is_not_built
-    from testbed import Testbed
-
-    with _skipping_what_is_not_built():
+    with skipping_what_is_not_built():
         started = Testbed()
     with started:
         yield started
