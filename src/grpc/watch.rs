@@ -73,10 +73,11 @@ impl WatchApi {
     /// Validates a request. What has to be waited for afterwards is waited for in the body, so that
     /// the client sees at once that it was understood.
     async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
+        let called = Instant::now();
         let request = message(request).await?;
         let info = self.offer.find(request.resource.as_ref()).await?;
         let delay = self.reconnect_spread.mul_f64(fastrand::f64());
-        let watch = validate::watch(request, info, self.cachers.cluster(), delay)?;
+        let watch = validate::watch(request, info, self.cachers.cluster(), called, delay)?;
         let echo = Echo {
             gvr: watch.info.gvr.clone(),
             query: watch.query.clone(),

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, process::Output, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use informerd::proto::v1::{ListResourcesRequest, resource_service_client::ResourceServiceClient};
 use informerd_support::control_plane::ControlPlane;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use crate::{
 scenarios![
     reflection_describes_every_service,
     health_follows_the_daemon,
+    resources_are_listed_in_order,
     grpcurl_lists_and_watches,
     streams_above_the_limit_wait,
 ];
@@ -93,6 +95,22 @@ async fn reflection_describes_every_service(kind: Kind) {
         assert!(method.server_streaming() && !method.client_streaming());
         assert_eq!(method.input_type(), ".informerd.v1.WatchRequest");
     }
+    world.finish(&quick(0)).await;
+}
+
+/// By group, version and name, in whatever order the apiserver tells them.
+async fn resources_are_listed_in_order(kind: Kind) {
+    let world = World::new(kind, "order", &[], &[]).await;
+    let mut client = ResourceServiceClient::new(world.channel());
+    let listed = client.list_resources(ListResourcesRequest {}).await;
+    let listed = listed.expect("answered").into_inner().resources;
+    let names: Vec<_> = listed
+        .into_iter()
+        .map(|resource| resource.resource.expect("a name"))
+        .map(|name| (name.group, name.version, name.resource))
+        .collect();
+    let pods = |name: &(String, String, String)| (name.0.as_str(), name.2.as_str()) == ("", "pods");
+    assert!(names.iter().any(pods) && names.is_sorted(), "{names:#?}");
     world.finish(&quick(0)).await;
 }
 
@@ -173,7 +191,7 @@ async fn grpcurl_lists_and_watches(kind: Kind) {
     let request = json!({
         "resource": {"resource": "configmaps"},
         "filter": {"namespaces": [world.namespace], "labelSelector": "a=b"},
-        "timeout": "1s",
+        "timeout": "5s",
     });
     let request = request.to_string();
     let method = "informerd.v1.WatchService/Watch";
