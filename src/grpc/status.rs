@@ -72,8 +72,8 @@ pub(super) fn invalid_token(field: &str, error: &TokenError) -> Status {
     invalid(field, reason, error.to_string())
 }
 
-/// How a stream ends; OK for a planned end.
-pub(super) fn closed(closed: &Closed) -> Status {
+/// How a call ends; OK for a planned end. `reconnect`: when its caller shall come back after a drain.
+pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
     let message = closed.to_string();
     match closed {
         Closed::Timeout => Status::ok(""),
@@ -94,12 +94,7 @@ pub(super) fn closed(closed: &Closed) -> Status {
                 after,
             )
         }
-        Closed::Draining => retry(
-            Code::Unavailable,
-            "DRAINING",
-            message,
-            Duration::from_secs(1),
-        ),
+        Closed::Draining => retry(Code::Unavailable, "DRAINING", message, reconnect),
         Closed::NotSynced => retry(
             Code::Unavailable,
             "NOT_SYNCED",
@@ -169,9 +164,9 @@ mod tests {
 
     #[test]
     fn a_planned_end_is_the_only_ok() {
-        assert_eq!(closed(&Closed::Timeout).code(), Code::Ok);
+        assert_eq!(closed(&Closed::Timeout, Duration::ZERO).code(), Code::Ok);
         for other in [Closed::Draining, Closed::NotSynced, Closed::UpstreamDown] {
-            let status = closed(&other);
+            let status = closed(&other, Duration::from_millis(700));
             assert_eq!(status.code(), Code::Unavailable);
             assert!(status.get_error_details().retry_info().is_some());
         }

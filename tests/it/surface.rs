@@ -17,6 +17,7 @@ use crate::{
     conformance::scenarios,
     request::Ask,
     stage::Kind,
+    subscriber::reason,
     world::{World, quick},
 };
 
@@ -114,9 +115,10 @@ async fn resources_are_listed_in_order(kind: Kind) {
     world.finish(&quick(0)).await;
 }
 
-/// SERVING from the first moment on, and not any more while draining.
+/// SERVING from the first moment on, and not any more while draining; who watches it doesn't hold
+/// up the end.
 async fn health_follows_the_daemon(kind: Kind) {
-    let world = World::new(kind, "health", &[], &[]).await;
+    let world = World::new(kind, "health", &[], &["--drain", "1h"]).await;
     let mut client = HealthClient::new(world.channel());
     let request = |service: &str| HealthCheckRequest {
         service: service.into(),
@@ -137,7 +139,11 @@ async fn health_follows_the_daemon(kind: Kind) {
     for mut watch in watches {
         let next = watch.message().await.expect("told before the end");
         assert_eq!(next.expect("open").status(), ServingStatus::NotServing);
+        let end = watch.message().await.expect_err("it ends");
+        assert_eq!(end.code(), Code::Unavailable, "{end:?}");
+        assert_eq!(reason(&end), "DRAINING");
     }
+    assert_eq!(world.daemon.ended().await, Some(0));
 }
 
 /// The built grpcurl. Where there is none the test says so; in CI that is a failure.
