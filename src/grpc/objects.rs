@@ -7,7 +7,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     Offer,
-    status::{closed, echo, invalid, invalid_token, refuse},
+    status::{closed, invalid, invalid_token, refuse},
     validate,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         object_service_server::ObjectService,
     },
     resource::{Key, Object, ResourceInfo, ResourceVersion},
-    selector::{EventTypes, FilterSpec, Membership, Query},
+    selector::{EventTypes, FilterSpec, Membership, Query, echo},
     store::Objects,
     subscription::{Closed, Position, Scope, TokenError},
 };

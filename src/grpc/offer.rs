@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, fmt};
 use thiserror::Error;
 use tonic::{Code, Status};
 
-use super::status::{echo, invalid, refuse, retry};
+use super::status::{invalid, refuse, retry};
 use crate::{
     proto::v1,
     reflector::{Discovery, Resolve},
     resource::ResourceInfo,
+    selector::echo,
 };
 
 /// Which resources may be watched here.

@@ -17,9 +17,6 @@ use crate::{
 /// `ErrorInfo.domain` of all errors.
 pub(super) const DOMAIN: &str = "informerd";
 
-/// Longest echo of input in a message, in bytes.
-const ECHO: usize = 128;
-
 /// An error with its machine-readable reason.
 pub(super) fn refuse(code: Code, reason: &str, message: impl Into<String>) -> Status {
     with_details(code, reason, message, ErrorDetails::new())
@@ -123,17 +120,6 @@ pub(super) fn explained(status: &Status) -> bool {
     status.code() == Code::Ok || !status.details().is_empty()
 }
 
-/// Input as it may stand in a message: short, and without control characters.
-pub(super) fn echo(input: &str) -> String {
-    let head = &input[..input.floor_char_boundary(ECHO)];
-    let escaped: String = head.chars().flat_map(char::escape_debug).collect();
-    let end = escaped.floor_char_boundary(ECHO);
-    if end < escaped.len() || head.len() < input.len() {
-        return format!("\"{}…\"", &escaped[..end]);
-    }
-    format!("\"{escaped}\"")
-}
-
 fn with_details(
     code: Code,
     reason: &str,
@@ -147,20 +133,6 @@ fn with_details(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn echoes_are_short_and_harmless() {
-        assert_eq!(echo("pods"), "\"pods\"");
-        assert_eq!(echo("a\nb\u{0}"), r#""a\nb\0""#);
-        assert_eq!(echo(&"x".repeat(ECHO)).len(), ECHO + 2);
-        for long in ["x", "é", "\n", "\u{1f600}"] {
-            let echoed = echo(&long.repeat(1000));
-            assert!(
-                echoed.ends_with("…\"") && echoed.len() <= ECHO + 5,
-                "{echoed}"
-            );
-        }
-    }
 
     #[test]
     fn a_planned_end_is_the_only_ok() {

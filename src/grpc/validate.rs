@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tonic::Status;
 
-use super::status::{echo, invalid, invalid_filter, invalid_token};
+use super::status::{invalid, invalid_filter, invalid_token};
 use crate::{
     cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
     resource::{ResourceInfo, ResourceVersion},
-    selector::{EventType, EventTypes, FilterSpec, Membership, Query},
+    selector::{EventType, EventTypes, FilterSpec, Membership, Query, echo},
     subscription::{OnExpired, Position, Scope},
 };
 

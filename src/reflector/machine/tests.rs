@@ -82,7 +82,6 @@ fn page(names: &[&str], version: u64, continue_token: Option<&str>) -> Input {
         objects: names.iter().map(|name| object(name, "1")).collect(),
         version: rv(version),
         continue_token: continue_token.map(str::to_owned),
-        remaining: None,
     }))
 }
 
