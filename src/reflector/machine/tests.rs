@@ -1,5 +1,6 @@
 //! The rules of the machine, one by one. Names with an F are the faults of the reliability table.
 
+mod missing;
 mod model;
 mod syncing;
 mod watching;
