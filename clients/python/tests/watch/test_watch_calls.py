@@ -12,15 +12,15 @@ import pytest
 from kubernetes_asyncio import client
 from kubernetes_asyncio.client.exceptions import ApiTypeError, ApiValueError
 from kubernetes_asyncio.dynamic import DynamicClient
-from kubernetes_asyncio.dynamic.resource import Resource
+from kubernetes_asyncio.dynamic.resource import Resource as DynamicResource
 
 from informerd.errors import ConfigurationError, UnsupportedCallError
+from informerd.resource import Resource
 from informerd.v1 import types_pb2
 from informerd.watch._calls import describe
 from informerd.watch._docs import item_type, watch_argument
-from informerd.watch._resource import ResourceName
 
-PODS = ResourceName("", "v1", "pods")
+PODS = Resource("", "v1", "pods")
 
 
 def api_client(configuration: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -71,7 +71,7 @@ def test_every_list_function_is_understood(api: type, name: str) -> None:
     path = re.sub(r"\{(\w+)\}", r"x-\1", path)
     parts = path.strip("/").split("/")
     group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
-    assert call.resource == ResourceName(group, version, parts[-1])
+    assert call.resource == Resource(group, version, parts[-1])
     assert call.namespace == ("x-namespace" if namespaced else None)
     assert call.name is None
     assert call.query == {"watch": True, "labelSelector": "a=b"}
@@ -118,14 +118,14 @@ def test_reads_all_parameters() -> None:
 def test_custom_objects(name: str, kwargs: dict[str, str], namespace: str | None) -> None:
     bound = getattr(client.CustomObjectsApi(api_client()), name)
     call = describe(bound, ("example.com", "v1"), {**kwargs, "watch": True})
-    assert call.resource == ResourceName("example.com", "v1", "widgets")
+    assert call.resource == Resource("example.com", "v1", "widgets")
     assert call.namespace == namespace
     assert item_type(bound) == "object"
 
 
 def dynamic_pods() -> Any:
     dynamic = DynamicClient(api_client())
-    return Resource("api", None, "v1", "Pod", True, None, "pods", client=dynamic)
+    return DynamicResource("api", None, "v1", "Pod", True, None, "pods", client=dynamic)
 
 
 @pytest.mark.parametrize("form", ["partial of the resource", "method of the client"])
@@ -204,19 +204,19 @@ def test_what_lists_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("pods", ResourceName("", "", "pods")),
-        ("deployments.apps", ResourceName("apps", "", "deployments")),
-        ("deployments.v1.apps", ResourceName("apps", "v1", "deployments")),
-        ("widgets.v1beta2.example.com", ResourceName("example.com", "v1beta2", "widgets")),
-        ("widgets.example.com", ResourceName("example.com", "", "widgets")),
+        ("pods", Resource("", "", "pods")),
+        ("deployments.apps", Resource("apps", "", "deployments")),
+        ("deployments.v1.apps", Resource("apps", "v1", "deployments")),
+        ("widgets.v1beta2.example.com", Resource("example.com", "v1beta2", "widgets")),
+        ("widgets.example.com", Resource("example.com", "", "widgets")),
         (
             types_pb2.GroupVersionResource(group="apps", version="v1", resource="deployments"),
-            ResourceName("apps", "v1", "deployments"),
+            Resource("apps", "v1", "deployments"),
         ),
         (dynamic_pods(), PODS),
     ],
 )
-def test_explicit_resources(given: Any, expected: ResourceName) -> None:
+def test_explicit_resources(given: Any, expected: Resource) -> None:
     kwargs = {"namespace": "shop", "label_selector": "a=b", "timeout_seconds": None, "watch": True}
     call = describe(list_something, (), kwargs, given)
     assert (call.resource, call.namespace) == (expected, "shop")
@@ -225,7 +225,7 @@ def test_explicit_resources(given: Any, expected: ResourceName) -> None:
 
 @pytest.mark.parametrize("given", ["", "Pod", "pods/status", ".apps", 5, object()])
 def test_what_names_no_resource_is_refused(given: Any) -> None:
-    with pytest.raises(ConfigurationError, match="plural name"):
+    with pytest.raises(ConfigurationError, match="resource"):
         describe(None, (), {}, given)
 
 
