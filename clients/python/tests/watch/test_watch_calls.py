@@ -19,6 +19,7 @@ from informerd.resource import Resource
 from informerd.v1 import types_pb2
 from informerd.watch._calls import describe
 from informerd.watch._docs import item_type, watch_argument
+from informerd.watch._resource import parse_path
 
 PODS = Resource("", "v1", "pods")
 
@@ -66,7 +67,7 @@ def test_every_list_function_is_understood(api: type, name: str) -> None:
     ]
     arguments = {parameter: f"x-{parameter}" for parameter in required}
     call = describe(bound, (), {**arguments, "watch": True, "label_selector": "a=b"})
-    path = template_of(api, name)
+    path = template_of(api, name).partition("#")[0]
     namespaced = "{namespace}" in path
     path = re.sub(r"\{(\w+)\}", r"x-\1", path)
     parts = path.strip("/").split("/")
@@ -105,6 +106,12 @@ def test_reads_all_parameters() -> None:
         "timeoutSeconds": 5,
         "sendInitialEvents": True,
     }
+
+
+def test_a_fragment_is_no_part_of_a_path() -> None:
+    place = parse_path("/apis/{group}/v1/{plural}#", {"group": "example.com", "plural": "widgets"})
+    assert place is not None
+    assert place.resource == Resource("example.com", "v1", "widgets")
 
 
 @pytest.mark.parametrize(

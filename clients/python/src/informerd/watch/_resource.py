@@ -34,7 +34,9 @@ def parse_path(template: str, params: Mapping[str, Any]) -> Place | None:
     Place or None
         None for everything that isn't a collection or an object in one.
     """
-    parts = [_filled(part, params) for part in template.strip("/").split("/")]
+    # Some versions of the library tell two paths apart by a fragment, which isn't sent.
+    path = template.partition("#")[0]
+    parts = [_filled(part, params) for part in path.strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
