@@ -25,8 +25,8 @@ pub struct Watch {
     pub on_expired: OnExpired,
     /// Longest silence.
     pub bookmark_interval: Duration,
-    /// Planned length.
-    pub timeout: Option<Duration>,
+    /// When it ends by plan, whether it has begun by then or not.
+    pub deadline: Option<Instant>,
     /// When to come back after a drain.
     pub reconnect_delay: Duration,
 }
@@ -54,9 +54,17 @@ impl Cachers {
     /// positions. The lease must be kept as long as the subscription.
     ///
     /// # Errors
-    /// The reason why there is no stream. Cancel safe.
+    /// The reason why there is no stream; [`Closed::Timeout`] if it would only begin after its
+    /// planned end. Cancel safe.
     pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let deadline = watch.timeout.map(|timeout| Instant::now() + timeout);
+        let Some(deadline) = watch.deadline else {
+            return self.begin(watch).await;
+        };
+        let begun = tokio::time::timeout_at(deadline.into(), self.begin(watch)).await;
+        begun.unwrap_or(Err(Closed::Timeout))
+    }
+
+    async fn begin(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
         let lease = self.lease(&watch.info);
         lease.synced().await?;
         let plan = plan(&lease, &watch).await?;
@@ -64,7 +72,7 @@ impl Cachers {
             plan,
             on_expired: watch.on_expired,
             bookmark_interval: watch.bookmark_interval,
-            deadline,
+            deadline: watch.deadline,
             reconnect_delay: watch.reconnect_delay,
         };
         let subscription = Subscription::new(lease.feed(), &watch.query, begin, Instant::now());

@@ -30,6 +30,7 @@ use crate::{
     subscription::{Control, Item, Subscription},
 };
 
+/// The one method here.
 const WATCH: &str = "/informerd.v1.WatchService/Watch";
 
 /// The watch service.
@@ -73,10 +74,11 @@ impl WatchApi {
     /// Validates a request. What has to be waited for afterwards is waited for in the body, so that
     /// the client sees at once that it was understood.
     async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
+        let called = Instant::now();
         let request = message(request).await?;
         let info = self.offer.find(request.resource.as_ref()).await?;
-        let delay = self.reconnect_spread.mul_f64(fastrand::f64());
-        let watch = validate::watch(request, info, self.cachers.cluster(), delay)?;
+        let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
+        let watch = validate::watch(request, info, self.cachers.cluster(), called, reconnect)?;
         let echo = Echo {
             gvr: watch.info.gvr.clone(),
             query: watch.query.clone(),
@@ -86,13 +88,14 @@ impl WatchApi {
         let cachers = self.cachers.clone();
         let attach = Box::pin(async move {
             let attached = cachers.attach(watch).await;
-            attached.map_err(|why| (why.as_str(), closed(&why)))
+            attached.map_err(|why| (why.as_str(), closed(&why, reconnect)))
         });
         Ok(WatchBody {
             state: State::Attaching(attach),
             chunks: VecDeque::new(),
             waiting: 0,
             echo,
+            reconnect,
             ended: EndGuard {
                 counters: self.counters,
                 reason: None,
@@ -139,6 +142,8 @@ struct WatchBody {
     /// Their bytes.
     waiting: usize,
     echo: Echo,
+    /// When the client shall come back after a drain.
+    reconnect: Duration,
     ended: EndGuard,
 }
 
@@ -205,7 +210,7 @@ impl http_body::Body for WatchBody {
                         Some(Ok(Item::Events(slices))) => this.send(slices),
                         Some(Ok(Item::Control(control))) => this.send_control(control),
                         Some(Err(why)) => {
-                            let trailers = this.end(why.as_str(), closed(&why));
+                            let trailers = this.end(why.as_str(), closed(&why, this.reconnect));
                             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                         }
                         None => return Poll::Ready(None),

@@ -51,7 +51,11 @@ impl Backlog {
                 .iter()
                 .take_while(|later| later.group_end == change.group_end);
             let closes = !group.any(|later| shows(later));
-            let token = closes.then(|| mint(&change.position)).unwrap_or_default();
+            let token = if closes {
+                mint(&change.position)
+            } else {
+                String::new()
+            };
             encode_change(&mut buffer, &deliveries, token, query.include_old());
         }
         (!buffer.is_empty()).then(|| buffer.freeze())

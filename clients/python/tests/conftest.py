@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _skipping_what_is_not_built() -> Iterator[None]:
+def skipping_what_is_not_built() -> Iterator[None]:
     """Skip what can't be run here; in CI nothing may be left out."""
     try:
         yield
@@ -31,7 +31,7 @@ def _skipping_what_is_not_built() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[Testbed]:
     """Give the control plane that most tests share; leave its apiserver running."""
-    with _skipping_what_is_not_built():
+    with skipping_what_is_not_built():
         started = Testbed()
     with started:
         yield started
@@ -43,7 +43,7 @@ def start_testbed() -> Iterator[StartTestbed]:
     with ExitStack() as started:
 
         def start(*apiserver_flags: str) -> Testbed:
-            with _skipping_what_is_not_built():
+            with skipping_what_is_not_built():
                 return started.enter_context(Testbed(*apiserver_flags))
 
         yield start
@@ -52,7 +52,7 @@ def start_testbed() -> Iterator[StartTestbed]:
 @pytest.fixture(scope="session")
 def daemon(testbed: Testbed) -> Iterator[Daemon]:
     """Give the daemon that most tests share; leave it running."""
-    with _skipping_what_is_not_built():
+    with skipping_what_is_not_built():
         started = Daemon(testbed.kubeconfig)
     with started:
         yield started
@@ -64,7 +64,7 @@ def start_daemon() -> Iterator[StartDaemon]:
     with ExitStack() as started:
 
         def start(testbed: Testbed, *arguments: str) -> Daemon:
-            with _skipping_what_is_not_built():
+            with skipping_what_is_not_built():
                 return started.enter_context(Daemon(testbed.kubeconfig, *arguments))
 
         yield start

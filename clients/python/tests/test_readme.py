@@ -97,10 +97,11 @@ async def test_blocks_of_the_package(
     code = compile(block, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     names: dict[str, Any] = {"print": show}
     if "import" not in block:
-        exec("from informerd import Client", names)  # noqa: S102
-    running = asyncio.ensure_future(eval(code, names))  # noqa: S307
-    assert inspect.isawaitable(running)
-    waiting = asyncio.ensure_future(lines.get())
+        exec("from informerd import Client", names)
+    pasted = eval(code, names)
+    assert inspect.iscoroutine(pasted)
+    running = asyncio.create_task(pasted)
+    waiting = asyncio.create_task(lines.get())
     done, _ = await asyncio.wait(
         [running, waiting], timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED
     )

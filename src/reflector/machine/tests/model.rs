@@ -123,7 +123,6 @@ impl Cluster {
                 .collect(),
             version: rv(version),
             continue_token: more.then(|| format!("{version}:{}", offset + 2)),
-            remaining: None,
         }))
     }
 

@@ -180,7 +180,6 @@ fn versions_without_order_are_never_rewound() {
         objects: vec![],
         version: ResourceVersion::new("abc"),
         continue_token: None,
-        remaining: None,
     })));
     assert_eq!(
         rig.replaced(),
