@@ -9,10 +9,11 @@ import pytest
 pytest.importorskip("kubernetes_asyncio")
 
 from kubernetes_asyncio import client
-from watch_daemon import Apiserver, Daemon, apiserver, running
 
 import informerd.compat.kubernetes_asyncio.watch
 import informerd.watch
+
+from .watch_daemon import Apiserver, Daemon, apiserver, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

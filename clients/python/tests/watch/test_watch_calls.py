@@ -12,15 +12,16 @@ import pytest
 from kubernetes_asyncio import client
 from kubernetes_asyncio.client.exceptions import ApiTypeError, ApiValueError
 from kubernetes_asyncio.dynamic import DynamicClient
-from kubernetes_asyncio.dynamic.resource import Resource
+from kubernetes_asyncio.dynamic.resource import Resource as DynamicResource
 
 from informerd.errors import ConfigurationError, UnsupportedCallError
+from informerd.resource import Resource
 from informerd.v1 import types_pb2
 from informerd.watch._calls import describe
 from informerd.watch._docs import item_type, watch_argument
-from informerd.watch._resource import ResourceName
+from informerd.watch._resource import parse_path
 
-PODS = ResourceName("", "v1", "pods")
+PODS = Resource("", "v1", "pods")
 
 
 def api_client(configuration: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -66,12 +67,12 @@ def test_every_list_function_is_understood(api: type, name: str) -> None:
     ]
     arguments = {parameter: f"x-{parameter}" for parameter in required}
     call = describe(bound, (), {**arguments, "watch": True, "label_selector": "a=b"})
-    path = template_of(api, name)
+    path = template_of(api, name).partition("#")[0]
     namespaced = "{namespace}" in path
     path = re.sub(r"\{(\w+)\}", r"x-\1", path)
     parts = path.strip("/").split("/")
     group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
-    assert call.resource == ResourceName(group, version, parts[-1])
+    assert call.resource == Resource(group, version, parts[-1])
     assert call.namespace == ("x-namespace" if namespaced else None)
     assert call.name is None
     assert call.query == {"watch": True, "labelSelector": "a=b"}
@@ -107,6 +108,12 @@ def test_reads_all_parameters() -> None:
     }
 
 
+def test_a_fragment_is_no_part_of_a_path() -> None:
+    place = parse_path("/apis/{group}/v1/{plural}#", {"group": "example.com", "plural": "widgets"})
+    assert place is not None
+    assert place.resource == Resource("example.com", "v1", "widgets")
+
+
 @pytest.mark.parametrize(
     ("name", "kwargs", "namespace"),
     [
@@ -118,14 +125,14 @@ def test_reads_all_parameters() -> None:
 def test_custom_objects(name: str, kwargs: dict[str, str], namespace: str | None) -> None:
     bound = getattr(client.CustomObjectsApi(api_client()), name)
     call = describe(bound, ("example.com", "v1"), {**kwargs, "watch": True})
-    assert call.resource == ResourceName("example.com", "v1", "widgets")
+    assert call.resource == Resource("example.com", "v1", "widgets")
     assert call.namespace == namespace
     assert item_type(bound) == "object"
 
 
 def dynamic_pods() -> Any:
     dynamic = DynamicClient(api_client())
-    return Resource("api", None, "v1", "Pod", True, None, "pods", client=dynamic)
+    return DynamicResource("api", None, "v1", "Pod", True, None, "pods", client=dynamic)
 
 
 @pytest.mark.parametrize("form", ["partial of the resource", "method of the client"])
@@ -204,19 +211,19 @@ def test_what_lists_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("pods", ResourceName("", "", "pods")),
-        ("deployments.apps", ResourceName("apps", "", "deployments")),
-        ("deployments.v1.apps", ResourceName("apps", "v1", "deployments")),
-        ("widgets.v1beta2.example.com", ResourceName("example.com", "v1beta2", "widgets")),
-        ("widgets.example.com", ResourceName("example.com", "", "widgets")),
+        ("pods", Resource("", "", "pods")),
+        ("deployments.apps", Resource("apps", "", "deployments")),
+        ("deployments.v1.apps", Resource("apps", "v1", "deployments")),
+        ("widgets.v1beta2.example.com", Resource("example.com", "v1beta2", "widgets")),
+        ("widgets.example.com", Resource("example.com", "", "widgets")),
         (
             types_pb2.GroupVersionResource(group="apps", version="v1", resource="deployments"),
-            ResourceName("apps", "v1", "deployments"),
+            Resource("apps", "v1", "deployments"),
         ),
         (dynamic_pods(), PODS),
     ],
 )
-def test_explicit_resources(given: Any, expected: ResourceName) -> None:
+def test_explicit_resources(given: Any, expected: Resource) -> None:
     kwargs = {"namespace": "shop", "label_selector": "a=b", "timeout_seconds": None, "watch": True}
     call = describe(list_something, (), kwargs, given)
     assert (call.resource, call.namespace) == (expected, "shop")
@@ -225,7 +232,7 @@ def test_explicit_resources(given: Any, expected: ResourceName) -> None:
 
 @pytest.mark.parametrize("given", ["", "Pod", "pods/status", ".apps", 5, object()])
 def test_what_names_no_resource_is_refused(given: Any) -> None:
-    with pytest.raises(ConfigurationError, match="plural name"):
+    with pytest.raises(ConfigurationError, match="resource"):
         describe(None, (), {}, given)
 
 

@@ -7,6 +7,7 @@ import logging
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,12 +17,13 @@ from kubernetes_asyncio import client
 from kubernetes_asyncio.client import ApiException
 from kubernetes_asyncio.dynamic import DynamicClient
 from kubernetes_asyncio.dynamic.resource import Resource
-from watch_daemon import EXPIRED, WAIT, Abort, Apiserver, Daemon, event, pod, snapshot_end
 
 import informerd.compat.kubernetes_asyncio.watch
 import informerd.watch
 from informerd.errors import ConfigurationError, UnreachableError, UnsupportedCallError
 from informerd.watch import _watch
+
+from .watch_daemon import EXPIRED, WAIT, Abort, Apiserver, Daemon, event, pod, snapshot_end
 
 PAGE: Any = informerd.watch
 COMPAT: Any = informerd.compat.kubernetes_asyncio.watch
@@ -261,6 +263,7 @@ async def test_tokens_do_not_travel_unprotected(module: Any, core: Any) -> None:
 def test_needs_no_kubernetes_asyncio() -> None:
     program = """
 import asyncio, sys
+sys.path.insert(0, sys.argv[2])
 sys.modules["kubernetes_asyncio"] = sys.modules["aiohttp"] = None
 from informerd import watch
 from informerd.errors import UnreachableError
@@ -274,6 +277,7 @@ async def main():
         print("unreachable")
 asyncio.run(main())
 """
-    command = [sys.executable, "-c", program, unused_address()]
+    package = str(Path(informerd.watch.__file__).parents[2])
+    command = [sys.executable, "-c", program, unused_address(), package]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("unreachable\n", "")

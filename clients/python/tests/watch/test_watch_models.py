@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from kubernetes_asyncio import client
-from watch_generated import MODELS, ODD_DATES, model
 
 from informerd.watch import _models
+
+from .watch_generated import MODELS, ODD_DATES, model
 
 LIBRARY: Any = client.ApiClient.__new__(client.ApiClient)
 

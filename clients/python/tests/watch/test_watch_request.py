@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from informerd.errors import UnsupportedCallError
+from informerd.resource import Resource
 from informerd.v1 import watch_pb2
 from informerd.watch._calls import ListCall
 from informerd.watch._request import Plan, plan
-from informerd.watch._resource import ResourceName
 from informerd.watch._status import StatusError
 
 
 def planned(namespace: Any = None, name: Any = None, **query: Any) -> Plan:
-    return plan(ListCall(ResourceName("apps", "v1", "deployments"), namespace, name, query))
+    return plan(ListCall(Resource("apps", "v1", "deployments"), namespace, name, query))
 
 
 def test_resource_and_filter() -> None:

@@ -13,10 +13,11 @@ from kubernetes_asyncio import client
 from kubernetes_asyncio.client.exceptions import ApiTypeError
 from kubernetes_asyncio.dynamic import DynamicClient
 from kubernetes_asyncio.dynamic.resource import Resource
-from watch_daemon import WAIT, Daemon, bookmark, event, pod, snapshot_end
 
 import informerd.watch
 from informerd.errors import UnsupportedCallError
+
+from .watch_daemon import WAIT, Daemon, bookmark, event, pod, snapshot_end
 
 FIRST = [event("ADDED", pod("a", 1)), snapshot_end(5, 1)]
 

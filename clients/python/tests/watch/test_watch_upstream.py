@@ -39,11 +39,12 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from kubernetes_asyncio import client
 from kubernetes_asyncio.client import ApiException
-from watch_daemon import EXPIRED, WAIT, Daemon, event, pod, snapshot_end
 
 import informerd.compat.kubernetes_asyncio.watch
 import informerd.watch
 from informerd.watch._sources import DaemonSource, _time_out
+
+from .watch_daemon import EXPIRED, WAIT, Daemon, event, pod, snapshot_end
 
 PAGE: Any = informerd.watch
 COMPAT: Any = informerd.compat.kubernetes_asyncio.watch

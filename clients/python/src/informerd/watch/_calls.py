@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from informerd.errors import UnsupportedCallError
-from informerd.watch._resource import ResourceName, parse_path, parse_resource
+from informerd.watch._resource import parse_path, parse_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from informerd.resource import Resource
 
 _REMEDY = (
     "give a list method of a kubernetes_asyncio API object, a resource's get of its dynamic "
@@ -48,7 +50,7 @@ class ListCall:
     """A list call as the apiserver would have received it."""
 
     #: What is listed.
-    resource: ResourceName
+    resource: Resource
     #: None for all namespaces, and for cluster-scoped resources.
     namespace: str | None
     #: The object's name, where the path names a single one.

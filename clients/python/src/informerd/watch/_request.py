@@ -68,11 +68,8 @@ def plan(call: ListCall) -> Plan:
             f"the daemon does not serve {', '.join(unknown)}; leave it out, or watch at the "
             "apiserver"
         )
-    resource = call.resource
     request = watch_pb2.WatchRequest(
-        resource=types_pb2.GroupVersionResource(
-            group=resource.group, version=resource.version, resource=resource.resource
-        ),
+        resource=call.resource.message(),
         filter=types_pb2.Filter(
             namespaces=[] if call.namespace is None else [call.namespace],
             names=[] if call.name is None else [call.name],

@@ -7,35 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from informerd.errors import ConfigurationError
+from informerd.resource import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VERSION = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?")
 _PLURAL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 #: What stands behind a namespace's name and is no resource in it.
 _OF_NAMESPACES = frozenset({"status", "finalize"})
 
 
 @dataclass(frozen=True)
-class ResourceName:
-    """Group, version and plural name; an empty version is the one that the cluster prefers."""
-
-    group: str
-    version: str
-    resource: str
-
-    @property
-    def api_version(self) -> str:
-        """``apiVersion`` of its objects."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-
-@dataclass(frozen=True)
 class Place:
     """What a URL of the apiserver points at."""
 
-    resource: ResourceName
+    resource: Resource
     namespace: str | None
     name: str | None
 
@@ -48,7 +34,9 @@ def parse_path(template: str, params: Mapping[str, Any]) -> Place | None:
     Place or None
         None for everything that isn't a collection or an object in one.
     """
-    parts = [_filled(part, params) for part in template.strip("/").split("/")]
+    # Some versions of the library tell two paths apart by a fragment, which isn't sent.
+    path = template.partition("#")[0]
+    parts = [_filled(part, params) for part in path.strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
@@ -63,10 +51,10 @@ def parse_path(template: str, params: Mapping[str, Any]) -> Place | None:
     if len(rest) > 2 or rest[0] in ("", "watch"):
         return None
     name = rest[1] if len(rest) == 2 else None
-    return Place(ResourceName(group, version, rest[0]), namespace, name)
+    return Place(Resource(group, version, rest[0]), namespace, name)
 
 
-def parse_resource(resource: Any) -> ResourceName:
+def parse_resource(resource: Any) -> Resource:
     """Read what a program gave as ``resource=``.
 
     Raises
@@ -75,16 +63,12 @@ def parse_resource(resource: Any) -> ResourceName:
         If it names no resource.
     """
     if isinstance(resource, str):
-        plural, _, rest = resource.partition(".")
-        version, _, group = rest.partition(".")
-        if not _VERSION.fullmatch(version):
-            version, group = "", rest
-        name = ResourceName(group, version, plural)
+        name = Resource.parse(resource)
     elif "api_version" in getattr(resource, "__dict__", ()):
         # Of the dynamic client, which answers to every attribute name with a method.
-        name = ResourceName(resource.group or "", resource.api_version, resource.name or "")
+        name = Resource(resource.group or "", resource.api_version, resource.name or "")
     else:
-        name = ResourceName(
+        name = Resource(
             str(getattr(resource, "group", "")),
             str(getattr(resource, "version", "")),
             str(getattr(resource, "resource", "")),

@@ -76,7 +76,8 @@ class DaemonSource:
         self._stream = EventStream(target, plan.request)
         self._position = plan.request.resource_version or None
         self._kind = call.kind
-        self._api_version = call.resource.api_version
+        group, version = call.resource.group, call.resource.version
+        self._api_version = f"{group}/{version}" if group else version
         self._silence, self._total = self._limits()
         self._timer: asyncio.TimerHandle | None = None
         self._timed_out = False
