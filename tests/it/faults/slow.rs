@@ -118,7 +118,7 @@ async fn stalled(world: &World, streams: u32) {
 /// F57: cut after the stall limit; whoever takes the rest of the message then gets a status that
 /// says what to do. The others go on, and the token from before continues the stream.
 async fn f57_client_stops_reading(kind: Kind) {
-    let mut storm = Storm::brew(kind, "f57", &["--stall-limit", "5s"]).await;
+    let mut storm = Storm::brew(kind, "f57", &["--stall-limit", "20s"]).await;
     let ask = Ask::of(MAPS);
     let before = storm.world.synced("reader", &ask, FIRST).await;
     let token = before.token();

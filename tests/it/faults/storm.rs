@@ -270,7 +270,10 @@ pub struct Asked {
 impl Asked {
     pub fn of(requests: &[UpstreamRequest]) -> Self {
         let count = |is: fn(&UpstreamRequest) -> bool| requests.iter().filter(|r| is(r)).count();
-        let lists = count(|r| r.verb == "list" && !r.uri.contains("continue="));
+        // A list of one object asks where the cluster is, for a position that it is ahead with.
+        let lists = count(|r| {
+            r.verb == "list" && !r.uri.contains("continue=") && !r.uri.ends_with("?limit=1")
+        });
         Self {
             syncs: lists + count(initial),
             continued: count(continued),
