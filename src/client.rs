@@ -3,23 +3,86 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use futures::StreamExt as _;
-//! use informerd::client::{Client, Step, WatchBuilder};
+//! use informerd::client::{Client, Event};
+//! use k8s_openapi::api::core::v1::Pod;
 //!
 //! let client = Client::connect("http://127.0.0.1:7300").await?;
-//! let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").namespace("default"));
-//! while let Some(step) = watch.next().await {
-//!     if let Step::Event(event) = step? {
-//!         println!("{:?} {}/{}", event.r#type(), event.namespace, event.name);
+//! let mut watch = client.watch::<Pod>().namespace("default").label_selector("app=web").open();
+//! while let Some(event) = watch.next().await {
+//!     match event? {
+//!         Event::Added(pod) => println!("{} runs on {:?}", pod.name, pod.object.spec),
+//!         Event::Deleted(pod) => println!("{} is gone", pod.name),
+//!         Event::Reset(_) => println!("forget everything; a snapshot follows"),
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Types are those of `k8s_openapi`, those that `#[derive(CustomResource)]` makes, and
+//! `PartialObjectMeta` of either; for resources that only the cluster knows there is
+//! `DynamicObject`:
+//!
+//! ```no_run
+//! # async fn example(client: informerd::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use futures::StreamExt as _;
+//! use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+//!
+//! let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
+//! let resource = ApiResource::from_gvk(&kind);
+//! let mut watch = client.watch_with::<DynamicObject>(&resource).from_now().open();
+//! let handle = watch.stop_handle();
+//! tokio::spawn(async move {
+//!     tokio::signal::ctrl_c().await.ok();
+//!     handle.stop();
+//! });
+//! while let Some(event) = watch.next().await {
+//!     if let Some((kind, change)) = event?.change() {
+//!         println!("{kind} {}/{}", change.namespace, change.name);
+//!     }
+//! }
+//! std::fs::write("position", watch.token().unwrap_or_default())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Watch::reflect`] keeps the objects in a [`Store`]; [`Client::steps`] gives the protocol as it
+//! is.
+//!
+//! # Coming from Python
+//! What the `watch` module of the Python clients has, and its twin here:
+//!
+//! | Python | Rust |
+//! |---|---|
+//! | `Watch(return_type=T)` | [`client.watch::<T>()`](Client::watch); the type parameter is the return type |
+//! | `stream(func, *args, **kwargs)` | the methods of [`WatchBuilder`], then [`open`](WatchBuilder::open): one builder, one watch |
+//! | `namespace`, `label_selector`, `field_selector` | methods of the same names; field selectors take any path |
+//! | `resource_version` | [`from_resource_version`](WatchBuilder::from_resource_version); better a token, which continues elsewhere too |
+//! | `timeout_seconds` | [`timeout`](WatchBuilder::timeout); without it the watch continues for ever |
+//! | `stop()`, `async with` | [`Watch::stop`] and [`StopHandle`], at once and not with the next event; dropping the watch |
+//! | `Stream`, `__aiter__`, `__anext__` | `futures::Stream`, with `StreamExt::next` |
+//! | `event['type']`, `event['object']` | the variants of [`Event`], or [`Event::change`]; [`Change::object`] |
+//! | `'ADDED'`, `'MODIFIED'`, `'DELETED'`, `'BOOKMARK'` | [`Event::Added`], [`Event::Modified`], [`Event::Deleted`], [`Event::Bookmark`] |
+//! | `'ERROR'` | [`WatchError`]; a position that is too old (410) is [`Event::Reset`], or after [`fail_on_expired`](WatchBuilder::fail_on_expired) an error |
+//! | `event['raw_object']` | a watch of `DynamicObject`, or the bytes of [`Client::steps`] |
+//! | `unmarshal_event(data, return_type)` | [`unmarshal_event`]; text that isn't JSON is an error, not an event |
+//! | `Watch.resource_version` | [`Watch::token`], or [`Change::resource_version`] |
+//! | `get_return_type(func)` | none: there it reads the type out of a function's documentation; here the program names it |
+//! | `get_watch_argument_name(func)` | none: no function is called with `watch` or `follow`. Logs can't be followed here |
+//! | `TYPE_LIST_SUFFIX` | none: it turns `PodList` into `Pod`; here no list type is ever named |
 
 mod builder;
+mod decode;
 mod error;
+mod event;
+mod mirror;
+mod reflected;
 mod resume;
 mod step;
+mod steps;
+mod store;
+mod unmarshal;
 mod watch;
 
 use std::time::Duration;
@@ -30,18 +93,20 @@ use tonic::{
 };
 
 pub use self::{
-    builder::WatchBuilder,
-    error::{CallError, Violation},
+    builder::{Typed, WatchBuilder},
+    error::{CallError, ObjectError, Violation, WatchError},
+    event::{Bookmark, Cause, Change, ChangeKind, Event, Notice, SnapshotEnd},
+    reflected::Reflected,
     step::{ResetReason, Step},
-    watch::Watch,
+    steps::Steps,
+    store::{NeverReady, Store},
+    unmarshal::{ApiStatus, UnmarshalError, unmarshal_event},
+    watch::{StopHandle, Watch},
 };
 use crate::proto::v1::{
     self, object_service_client::ObjectServiceClient,
     resource_service_client::ResourceServiceClient, watch_service_client::WatchServiceClient,
 };
-
-/// What a [`Watch`] ends with.
-pub type WatchError = CallError;
 
 /// HTTP/2 implementations close connections on which many small frames lie unread; the budget
 /// grows with this window (hyperium/h2#939).
@@ -110,11 +175,29 @@ impl Client {
         Ok(Self { channel })
     }
 
-    /// Watches; nothing is sent before the first poll.
-    pub fn watch(&self, builder: WatchBuilder) -> Watch {
+    /// Describes a watch of the objects of a type: one of `k8s_openapi`, one that
+    /// `#[derive(CustomResource)]` has made a resource, or `PartialObjectMeta` of either.
+    pub fn watch<K>(&self) -> WatchBuilder<Typed<K>>
+    where
+        K: kube::Resource,
+        K::DynamicType: Default,
+    {
+        self.watch_with(&K::DynamicType::default())
+    }
+
+    /// Describes a watch of the objects of a type that learns its resource at run time:
+    /// [`DynamicObject`](kube::core::DynamicObject) with its
+    /// [`ApiResource`](kube::core::ApiResource).
+    pub fn watch_with<K: kube::Resource>(&self, kind: &K::DynamicType) -> WatchBuilder<Typed<K>> {
+        WatchBuilder::typed(self.clone(), kind)
+    }
+
+    /// Watches step by step, as the protocol has it: objects stay bytes. Nothing is sent before
+    /// the first poll.
+    pub fn steps(&self, builder: WatchBuilder) -> Steps {
         let client =
             WatchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
-        Watch::new(Network { client }, builder, fastrand::f64)
+        Steps::new(Network { client }, builder, fastrand::f64)
     }
 
     /// Reads one object; `NOT_FOUND` if there is none.
@@ -197,7 +280,7 @@ struct Network {
     client: WatchServiceClient<Channel>,
 }
 
-impl watch::Transport for Network {
+impl steps::Transport for Network {
     type Messages = tonic::Streaming<v1::WatchResponse>;
 
     async fn open(&mut self, request: v1::WatchRequest) -> Result<Self::Messages, tonic::Status> {

@@ -34,4 +34,4 @@ use crate::resource::Delta;
 pub use stats::{ReflectorStats, RestartReason};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -11,6 +11,7 @@ mod path;
 mod query;
 mod syntax;
 
+pub(crate) use error::echo;
 pub use error::{FilterError, SelectorError};
 pub use field::{FieldOperator, FieldRequirement, FieldSelector};
 pub use label::{LabelOperator, LabelRequirement, LabelSelector};

@@ -2,7 +2,7 @@
 //!
 //! This room knows HTTP/2 and nothing of messages, methods or Kubernetes. It takes any
 //! `tower::Service` from requests to responses and adds what long-lived streams need and general
-//! servers don't offer: a stalled reader is ended *with trailers*, nothing is queued beyond the
+//! servers don't offer: a stalled reader is ended *with trailers* unless it holds half a message, nothing is queued beyond the
 //! peer's window, all frames of one wake leave in one write, and a drain lets open streams end.
 //!
 //! ```text
@@ -45,9 +45,10 @@ pub struct Peer {
 ///
 /// A response's body runs inside the connection's task: it must not block, and wakes are cheap.
 /// It is polled again only after all it gave has been handed over within the peer's window, and
-/// it is dropped as soon as the stream is reset, stalled or complete. Each of its data frames ends
-/// where a message ends, except that a frame of at most 16 bytes may be the prefix of the next one,
-/// which is then ready at once; all that is ready together leaves as one DATA frame or more.
+/// it is dropped as soon as the stream is reset, stalled or complete. After a data frame in the
+/// middle of a message its `size_hint` must tell that more is to come, which is then ready at once:
+/// what was taken is ended with trailers only between messages. All that is ready together leaves
+/// as one DATA frame or more.
 /// The bytes are shared, never copied, on their way to the socket's buffer.
 pub trait HttpService:
     tower::Service<

@@ -3,6 +3,7 @@
 //! All subscribers that ask the same share one [`View`]: each change is matched once, turned into
 //! the subscriber's event once, encoded once, and appended to a log of shared bytes.
 
+mod backlog;
 mod frame;
 mod index;
 mod log;
@@ -17,7 +18,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use frame::encode_changes;
+pub use backlog::Backlog;
 pub use log::Run;
 pub use registry::Registry;
 pub use snapshot::{Chunk, SharedSnapshot};

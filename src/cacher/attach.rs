@@ -7,7 +7,9 @@ use crate::{
     resource::{ResourceInfo, ResourceVersion},
     selector::Query,
     store::Located,
-    subscription::{Begin, Closed, OnExpired, Outcome, Plan, Position, ResetReason, Subscription},
+    subscription::{
+        Begin, Closed, Feed, OnExpired, Outcome, Plan, Position, ResetReason, Subscription,
+    },
 };
 
 /// A request for a subscription; everything in it has been validated.
@@ -23,8 +25,8 @@ pub struct Watch {
     pub on_expired: OnExpired,
     /// Longest silence.
     pub bookmark_interval: Duration,
-    /// Planned length.
-    pub timeout: Option<Duration>,
+    /// When it ends by plan, whether it has begun by then or not.
+    pub deadline: Option<Instant>,
     /// When to come back after a drain.
     pub reconnect_delay: Duration,
 }
@@ -52,9 +54,17 @@ impl Cachers {
     /// positions. The lease must be kept as long as the subscription.
     ///
     /// # Errors
-    /// The reason why there is no stream. Cancel safe.
+    /// The reason why there is no stream; [`Closed::Timeout`] if it would only begin after its
+    /// planned end. Cancel safe.
     pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let deadline = watch.timeout.map(|timeout| Instant::now() + timeout);
+        let Some(deadline) = watch.deadline else {
+            return self.begin(watch).await;
+        };
+        let begun = tokio::time::timeout_at(deadline.into(), self.begin(watch)).await;
+        begun.unwrap_or(Err(Closed::Timeout))
+    }
+
+    async fn begin(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
         let lease = self.lease(&watch.info);
         lease.synced().await?;
         let plan = plan(&lease, &watch).await?;
@@ -62,7 +72,7 @@ impl Cachers {
             plan,
             on_expired: watch.on_expired,
             bookmark_interval: watch.bookmark_interval,
-            deadline,
+            deadline: watch.deadline,
             reconnect_delay: watch.reconnect_delay,
         };
         let subscription = Subscription::new(lease.feed(), &watch.query, begin, Instant::now());
@@ -92,59 +102,29 @@ async fn plan(lease: &Lease, watch: &Watch) -> Result<Plan, Closed> {
                 outcome: Outcome::FromNow,
             })
         }
-        StartAt::Version(version) => resume(lease, version, watch.on_expired).await,
-        StartAt::Token(position) if position.epoch != lease.feed().epoch() => {
-            match watch.on_expired {
-                OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Rewound))),
-                OnExpired::Fail => Err(Closed::Rewound),
-            }
+        StartAt::Version(version) => {
+            let position = Position {
+                epoch: lease.feed().epoch(),
+                version: version.clone(),
+            };
+            resume(lease, position, watch.on_expired).await
         }
-        StartAt::Token(position) => resume(lease, &position.version, watch.on_expired).await,
+        StartAt::Token(position) => resume(lease, position.clone(), watch.on_expired).await,
     }
 }
 
 /// The order in which an old position is looked for: the feed's history, the apiserver's history,
-/// the difference to an old state, and then a new start.
-async fn resume(
-    lease: &Lease,
-    version: &ResourceVersion,
-    on_expired: OnExpired,
-) -> Result<Plan, Closed> {
+/// the difference to an old state, and then a new start. Whatever was waited for, nothing found in
+/// another epoch is an answer.
+async fn resume(lease: &Lease, position: Position, on_expired: OnExpired) -> Result<Plan, Closed> {
     let feed = lease.feed();
-    // If the history is rewound from here on, the subscription notices by this.
-    let epoch = feed.epoch();
-    let resumed = |seq| Plan::After {
-        seq,
-        version: version.clone(),
-        epoch,
-        outcome: Outcome::Resumed,
-    };
-    if let (Located::At(seq), ..) = feed.locate(version) {
-        return Ok(resumed(seq));
+    let Position { epoch, version } = position.clone();
+    if let Some(plan) = resumed(feed, &position) {
+        return Ok(plan);
     }
-    match lease.catch_up().reach(version.clone()).await {
-        CaughtUp::InHistory => {
-            if let (Located::At(seq), ..) = feed.locate(version) {
-                return Ok(resumed(seq));
-            }
-        }
-        CaughtUp::Ahead => {
-            return Ok(Plan::Ahead {
-                version: version.clone(),
-                epoch,
-            });
-        }
-        CaughtUp::Future => {
-            lease.reached(version).await?;
-            if let (Located::At(seq), ..) = feed.locate(version) {
-                return Ok(resumed(seq));
-            }
-        }
-        CaughtUp::Difference {
-            changes,
-            head,
-            epoch,
-        } => {
+    match lease.catch_up().reach(position.clone()).await {
+        CaughtUp::Ahead => return Ok(Plan::Ahead { version, epoch }),
+        CaughtUp::Difference { changes, head } => {
             return Ok(Plan::Difference {
                 changes,
                 head,
@@ -152,16 +132,38 @@ async fn resume(
             });
         }
         CaughtUp::Unavailable => return Err(Closed::UpstreamDown),
-        CaughtUp::Expired => {}
-    }
-    match on_expired {
-        OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Expired))),
-        OnExpired::Fail => {
-            let (_, _, oldest) = feed.locate(version);
-            Err(Closed::Expired {
-                requested: version.clone(),
-                oldest,
-            })
+        CaughtUp::Future => {
+            let reached = lease.reached(&version).await;
+            if feed.epoch() == epoch {
+                reached?;
+            }
         }
+        CaughtUp::InHistory | CaughtUp::Expired | CaughtUp::Rewound => {}
+    }
+    if let Some(plan) = resumed(feed, &position) {
+        return Ok(plan);
+    }
+    let (_, current, oldest) = feed.locate(&version);
+    match on_expired {
+        OnExpired::Reset if current != epoch => Ok(Plan::Snapshot(Some(ResetReason::Rewound))),
+        OnExpired::Reset => Ok(Plan::Snapshot(Some(ResetReason::Expired))),
+        OnExpired::Fail if current != epoch => Err(Closed::Rewound),
+        OnExpired::Fail => Err(Closed::Expired {
+            requested: version,
+            oldest,
+        }),
+    }
+}
+
+/// The plan to continue a position that the feed's history reaches back to.
+fn resumed(feed: &Feed, position: &Position) -> Option<Plan> {
+    match feed.locate(&position.version) {
+        (Located::At(seq), epoch, _) if epoch == position.epoch => Some(Plan::After {
+            seq,
+            version: position.version.clone(),
+            epoch,
+            outcome: Outcome::Resumed,
+        }),
+        _ => None,
     }
 }

@@ -10,9 +10,8 @@ use tracing::{debug, info};
 
 use crate::{
     reflector::{FetchError, Fetcher},
-    resource::ResourceVersion,
     store::{Change, Head, Located, Objects},
-    subscription::Feed,
+    subscription::{Feed, Position},
 };
 
 /// How a position was reached.
@@ -26,8 +25,6 @@ pub(super) enum CaughtUp {
         changes: Vec<Arc<Change>>,
         /// Where it leads.
         head: Head,
-        /// The epoch it was made in.
-        epoch: u32,
     },
     /// The cluster has got there already; the watch will, too.
     Ahead,
@@ -35,13 +32,15 @@ pub(super) enum CaughtUp {
     Future,
     /// Nobody knows it any more.
     Expired,
+    /// It is of another epoch than the feed, which may have been rewound meanwhile.
+    Rewound,
     /// The apiserver can't be asked now.
     Unavailable,
 }
 
 #[derive(Debug)]
 pub(super) struct Request {
-    version: ResourceVersion,
+    position: Position,
     reply: oneshot::Sender<CaughtUp>,
 }
 
@@ -61,9 +60,9 @@ impl CatchUp {
     }
 
     /// Makes a position reachable, if it can be done. Cancel safe.
-    pub(super) async fn reach(&self, version: ResourceVersion) -> CaughtUp {
+    pub(super) async fn reach(&self, position: Position) -> CaughtUp {
         let (reply, answer) = oneshot::channel();
-        if self.requests.send(Request { version, reply }).is_err() {
+        if self.requests.send(Request { position, reply }).is_err() {
             return CaughtUp::Unavailable;
         }
         answer.await.unwrap_or(CaughtUp::Unavailable)
@@ -95,32 +94,34 @@ struct Waiting {
     /// In ascending order of their positions.
     requests: Vec<Request>,
     /// Where the cluster was when it was asked last.
-    reached: Option<ResourceVersion>,
+    reached: Option<Position>,
 }
 
 impl Waiting {
     fn add(&mut self, request: Request) {
+        let version = &request.position.version;
         let at = self
             .requests
-            .partition_point(|waiting| request.version.is_after(&waiting.version));
+            .partition_point(|waiting| version.is_after(&waiting.position.version));
         self.requests.insert(at, request);
     }
 
     /// Answers those whose answer is known by now.
     fn settle(&mut self, feed: &Feed) {
         let reached = self.reached.clone();
-        let answer = |request: &Request| match feed.locate(&request.version).0 {
-            Located::At(_) => Some(CaughtUp::InHistory),
-            Located::Future => {
+        let answer = |Position { epoch, version }: &Position| match feed.locate(version) {
+            (_, current, _) if current != *epoch => Some(CaughtUp::Rewound),
+            (Located::At(_), ..) => Some(CaughtUp::InHistory),
+            (Located::Future, ..) => {
                 let reached = reached
                     .as_ref()
-                    .is_some_and(|r| !request.version.is_after(r));
+                    .is_some_and(|r| r.epoch == *epoch && !version.is_after(&r.version));
                 reached.then_some(CaughtUp::Ahead)
             }
-            Located::Expired => None,
+            (Located::Expired, ..) => None,
         };
         for request in std::mem::take(&mut self.requests) {
-            match answer(&request) {
+            match answer(&request.position) {
                 Some(answer) => {
                     let _ = request.reply.send(answer);
                 }
@@ -136,15 +137,21 @@ impl Waiting {
     async fn work(&mut self, feed: &Feed, fetcher: &Fetcher) {
         let mut at = 0;
         while let Some(request) = self.requests.get(at) {
-            let version = request.version.clone();
-            let outcome = self.reach(&version, feed, fetcher).await;
+            let position = request.position.clone();
+            let mut outcome = self.reach(&position, feed, fetcher).await;
+            if feed.epoch() != position.epoch {
+                outcome = CaughtUp::Rewound;
+            }
+            let version = &position.version;
             debug!(resource = %feed.gvr(), %version, outcome = outcome.as_str(), "reached back");
             match outcome {
-                CaughtUp::InHistory | CaughtUp::Ahead => return self.settle(feed),
+                CaughtUp::InHistory | CaughtUp::Ahead | CaughtUp::Rewound => {
+                    return self.settle(feed);
+                }
                 CaughtUp::Difference { .. } | CaughtUp::Future => {
                     for request in self
                         .requests
-                        .extract_if(.., |request| request.version == version)
+                        .extract_if(.., |request| request.position == position)
                     {
                         let _ = request.reply.send(outcome.clone());
                     }
@@ -168,22 +175,22 @@ impl Waiting {
 }
 
 impl Waiting {
-    async fn reach(
-        &mut self,
-        version: &ResourceVersion,
-        feed: &Feed,
-        fetcher: &Fetcher,
-    ) -> CaughtUp {
+    /// Tries to reach a position. The feed may be rewound meanwhile: then the outcome means nothing.
+    async fn reach(&mut self, position: &Position, feed: &Feed, fetcher: &Fetcher) -> CaughtUp {
+        let version = &position.version;
         if !version.is_ordered() {
             return CaughtUp::Expired;
         }
         if feed.locate(version).0 != Located::Future {
-            return reach_back(version, feed, fetcher).await;
+            return reach_back(position, feed, fetcher).await;
         }
         match fetcher.current_version().await {
             Ok(current) => {
                 let future = version.is_after(&current);
-                self.reached = Some(current);
+                self.reached = Some(Position {
+                    epoch: position.epoch,
+                    version: current,
+                });
                 if future {
                     CaughtUp::Future
                 } else {
@@ -203,13 +210,15 @@ impl CaughtUp {
             Self::Ahead => "ahead",
             Self::Future => "future",
             Self::Expired => "expired",
+            Self::Rewound => "rewound",
             Self::Unavailable => "unavailable",
         }
     }
 }
 
-async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -> CaughtUp {
-    let (_, epoch, floor) = feed.locate(version);
+async fn reach_back(position: &Position, feed: &Feed, fetcher: &Fetcher) -> CaughtUp {
+    let version = &position.version;
+    let (_, _, floor) = feed.locate(version);
     let objects = match fetcher.exact_list(version).await {
         Ok((objects, _)) => objects,
         Err(FetchError::Expired) => return CaughtUp::Expired,
@@ -217,7 +226,7 @@ async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -
     };
     match fetcher.replay(version, &floor).await {
         Ok(deltas) => {
-            if feed.prepend(objects.clone(), deltas, version.clone(), &floor) {
+            if feed.prepend(objects.clone(), deltas, position.clone(), &floor) {
                 info!(resource = %feed.gvr(), from = %version, to = %floor, "history extended");
                 return CaughtUp::InHistory;
             }
@@ -227,11 +236,9 @@ async fn reach_back(version: &ResourceVersion, feed: &Feed, fetcher: &Fetcher) -
         Err(error) => debug!(resource = %feed.gvr(), %error, "the way from there is lost"),
     }
     let objects: Objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-    let (changes, head) = feed.difference_from(&objects);
-    CaughtUp::Difference {
-        changes,
-        head,
-        epoch,
+    match feed.difference_from(&objects, position.epoch) {
+        Some((changes, head)) => CaughtUp::Difference { changes, head },
+        None => CaughtUp::Rewound,
     }
 }
 
@@ -239,3 +246,6 @@ fn unavailable(feed: &Feed, error: &FetchError) -> CaughtUp {
     info!(resource = %feed.gvr(), %error, "history can't be extended now");
     CaughtUp::Unavailable
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,11 @@ impl Cachers {
         self.settings.cluster
     }
 
+    /// The process-wide drain.
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.drain
+    }
+
     /// Reserves the cacher of a resource; its watch runs at least as long as the lease is held.
     pub fn lease(&self, info: &ResourceInfo) -> Lease {
         let mut cachers = self.cachers.lock();

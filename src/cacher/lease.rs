@@ -88,11 +88,6 @@ impl Lease {
         &self.cacher.feed
     }
 
-    /// The resource.
-    pub fn info(&self) -> &ResourceInfo {
-        &self.cacher.info
-    }
-
     pub(super) fn catch_up(&self) -> &CatchUp {
         &self.cacher.catch_up
     }

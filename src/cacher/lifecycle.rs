@@ -6,7 +6,6 @@ use std::{
 };
 
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
@@ -59,10 +58,8 @@ impl Life {
             info: cacher.info.clone(),
             options: self.options.clone(),
         };
-        // Never cancelled: dropping the future ends the watch.
-        let stop = CancellationToken::new();
         tokio::select! {
-            () = reflector.run(stop) => {}
+            never = reflector.run() => match never {},
             () = tick(feed) => {}
             () = catch_up::serve(&mut self.requests, feed, &fetcher) => {}
             () = unwanted(&cacher, self.linger) => {}

@@ -12,7 +12,7 @@ use owo_colors::OwoColorize as _;
 use tokio::time;
 
 use super::{CliError, notice::Notices, output::EventPrinter, state::State, table};
-use crate::client::{CallError, Step, Watch};
+use crate::client::{CallError, Step, Steps};
 
 /// One run of `informerd watch`.
 pub(crate) struct Session {
@@ -53,7 +53,7 @@ impl Session {
     }
 
     /// Runs until the watch ends, or until the process is asked to end.
-    pub(crate) async fn run(mut self, mut watch: Watch) -> Result<(), CliError> {
+    pub(crate) async fn run(mut self, mut watch: Steps) -> Result<(), CliError> {
         let mut stop = std::pin::pin!(asked_to_end());
         let result = loop {
             let due = self.state.as_ref().and_then(|s| s.due(Instant::now()));

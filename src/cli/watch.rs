@@ -137,7 +137,7 @@ pub async fn run(args: WatchArgs) -> Result<(), CliError> {
     let resources = client.resources().await?;
     let resource = resolve::resolve(&args.resource, &resources).map_err(CliError::Unknown)?;
     let token = state.as_ref().and_then(State::token);
-    let watch = client.watch(builder(&args, resource, token));
+    let watch = client.steps(builder(&args, resource, token));
     let printer = EventPrinter::new(args.output, resource, !args.no_headers);
     let coloured = matches!(args.output, None | Some(Format::Wide));
     Session::on_terminal(printer, state, coloured)

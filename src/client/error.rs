@@ -5,6 +5,8 @@ use std::{error::Error as _, fmt, io, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::{Cause, ChangeKind};
+
 /// A call or a stream that ended with an error.
 ///
 /// The text of `Display` is one lowercase sentence for people; programs decide by
@@ -22,6 +24,65 @@ pub struct CallError {
     pub violations: Vec<Violation>,
     /// How long the daemon asks to wait before the next attempt.
     pub retry_after: Option<Duration>,
+}
+
+/// What a [`Watch`](super::Watch) says instead of an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WatchError {
+    /// The watch is over.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// One object could not be read. The watch goes on.
+    #[error(transparent)]
+    Object(#[from] Box<ObjectError>),
+}
+
+impl WatchError {
+    /// Whether nothing follows.
+    pub fn ends_watch(&self) -> bool {
+        matches!(self, Self::Call(_))
+    }
+}
+
+/// An event whose object is not of the type that the watch was opened for: another version of
+/// the resource, or a Rust type that is stricter than the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {}: {}", self.subject(), self.why())]
+pub struct ObjectError {
+    /// What the event says of the object.
+    pub kind: ChangeKind,
+    /// Why the event came.
+    pub cause: Cause,
+    /// The object's namespace; empty for cluster-scoped resources.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// The object's uid.
+    pub uid: String,
+    /// The resourceVersion of the change.
+    pub resource_version: String,
+    /// Where in the object, for example `spec.containers[0].image`; `.` is the whole. Below a
+    /// flattened field it is the path of what holds it.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl ObjectError {
+    fn subject(&self) -> String {
+        let slash = if self.namespace.is_empty() { "" } else { "/" };
+        format!(
+            "{}{slash}{} at resourceVersion {}",
+            self.namespace, self.name, self.resource_version
+        )
+    }
+
+    fn why(&self) -> String {
+        match &*self.path {
+            "." => self.reason.clone(),
+            path => format!("{path}: {}", self.reason),
+        }
+    }
 }
 
 /// One field of a request that the daemon refused.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::CallError;
 use crate::proto::v1;
 
-/// One step of a [`Watch`](super::Watch).
+/// One step of a [`Steps`](super::Steps) stream.
 ///
 /// Tokens need no care: the watch remembers the last one that it handed out.
 #[derive(Debug, Clone, PartialEq)]

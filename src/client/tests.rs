@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
 use prost::Message as _;
 use server::Reply;
 
@@ -87,7 +88,7 @@ async fn a_watch_continues_on_a_real_connection() {
     })
     .await;
     let client = Client::connect(&address.to_string()).await.expect("served");
-    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods").from_now());
+    let mut watch = client.steps(WatchBuilder::new("", "v1", "pods").from_now());
     let mut names = Vec::new();
     while names.len() < 3 {
         if let Step::Event(event) = watch.next().await.expect("goes on").expect("no error") {
@@ -103,11 +104,81 @@ async fn a_watch_continues_on_a_real_connection() {
     assert_eq!(starts, [now, token("t1"), token("t2")]);
 }
 
+fn config_map(name: &str, version: &str, token: &str) -> Frame {
+    let object = format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"at":"{version}"}}}}"#
+    );
+    Frame::Event(v1::Event {
+        r#type: v1::EventType::Added.into(),
+        namespace: "t".into(),
+        name: name.into(),
+        uid: name.into(),
+        resource_version: version.into(),
+        resume_token: token.into(),
+        object: object.into(),
+        ..Default::default()
+    })
+}
+
+fn snapshot_end(version: &str) -> Frame {
+    Frame::SnapshotEnd(v1::SnapshotEnd {
+        resource_version: version.into(),
+        resume_token: format!("t{version}"),
+        ..Default::default()
+    })
+}
+
+#[tokio::test]
+async fn a_reflected_watch_outlives_a_reset_on_a_real_connection() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let address = server::serve(move |_, request| {
+        let request = v1::WatchRequest::decode(request).expect("a request");
+        let resource = request.resource.expect("a resource");
+        assert_eq!(
+            (&*resource.version, &*resource.resource),
+            ("v1", "configmaps")
+        );
+        let started = Frame::Started(v1::Started::default());
+        let (a, b) = (config_map("a", "1", ""), config_map("b", "2", ""));
+        match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Reply::status(&[batch(vec![started, a, b, snapshot_end("5")])], "14"),
+            1 => {
+                assert_eq!(request.start, Some(Start::ResumeToken("t5".into())));
+                let reset = Frame::Reset(v1::Reset::default());
+                let c = config_map("c", "8", "");
+                Reply::open(&[batch(vec![started, reset, a, c, snapshot_end("9")])])
+            }
+            more => panic!("call {more}"),
+        }
+    })
+    .await;
+    let client = Client::connect(&address.to_string()).await.expect("served");
+    let watch = client.watch::<ConfigMap>().namespace("t").open();
+    let (store, mut events) = watch.reflect();
+    let (mut told, mut ends) = (Vec::new(), 0);
+    while ends < 2 {
+        match events.next().await.expect("goes on").expect("no error") {
+            Event::SnapshotEnd(_) => ends += 1,
+            event => told.extend(event.change().map(|(kind, c)| format!("{kind} {}", c.name))),
+        }
+    }
+    // Without a reason for the reset no version proves that `a` is what it was.
+    let expected = ["ADDED a", "ADDED b", "MODIFIED a", "DELETED b", "ADDED c"];
+    assert_eq!(told, expected);
+    let data = |name: &str| store.get("t", name).and_then(|c| c.data.clone());
+    assert_eq!(data("c").expect("held")["at"], "8");
+    assert_eq!((store.len(), data("b")), (2, None));
+    let handle = events.stop_handle();
+    let (end, ()) = tokio::join!(events.next(), async { handle.stop() });
+    assert!(end.is_none());
+    assert_eq!(store.len(), 2, "still readable");
+}
+
 #[tokio::test]
 async fn an_error_of_the_server_comes_through() {
     let address = server::serve(|_, _| Reply::status(&[] as &[v1::WatchResponse], "7")).await;
     let client = Client::connect(&address.to_string()).await.expect("served");
-    let mut watch = client.watch(WatchBuilder::new("", "v1", "pods"));
+    let mut watch = client.steps(WatchBuilder::new("", "v1", "pods"));
     let error = watch.next().await.expect("an item").expect_err("refused");
     assert_eq!(error.code, Code::PermissionDenied);
     assert_eq!(error.to_string(), "as scripted");

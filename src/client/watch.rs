@@ -1,259 +1,121 @@
-//! The watch that continues by itself: streams in a row behind one stream of steps.
+//! The typed watch: steps of the protocol in, events with objects of one Rust type out.
 
 use std::{
-    collections::VecDeque,
     fmt,
-    future::Future,
+    marker::PhantomData,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt as _, stream};
-use tokio::time;
-use tonic::Status;
+use futures::{Stream, StreamExt as _};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{
-    CallError, ResetReason, Step, WatchBuilder,
-    builder::std_duration,
-    resume::{Backoff, End, Position, Verdict},
-};
-use crate::proto::v1;
+use super::{Event, Steps, WatchError, decode};
 
-/// Longest wait for the first frame of a stream.
-const OPEN_LIMIT: Duration = Duration::from_secs(60);
-/// What is added to two bookmark intervals before silence counts as a break.
-const SILENCE_GRACE: Duration = Duration::from_secs(10);
-
-/// Opens streams. The seam between the resume loop and the network.
-pub(crate) trait Transport: Send + 'static {
-    /// The messages of one stream.
-    type Messages: Stream<Item = Result<v1::WatchResponse, Status>> + Send + Unpin;
-
-    /// Opens one stream.
-    fn open(
-        &mut self,
-        request: v1::WatchRequest,
-    ) -> impl Future<Output = Result<Self::Messages, Status>> + Send;
-}
-
-type Item = (Result<Step, CallError>, Option<Arc<str>>);
-
-/// A stream of [`Step`]s that survives broken connections, restarts of the daemon and slow
-/// readers.
+/// A stream of typed [`Event`]s that survives broken connections, restarts of the daemon and
+/// slow readers. Opened by [`WatchBuilder::open`](super::WatchBuilder::open).
 ///
-/// It ends after its planned length, or after the first `Err`, which is final. Nothing is read
-/// ahead of the consumer but the batch at hand, and nothing runs in the background: a watch that
-/// isn't polled stands still. Polling is cancel safe; dropping the watch ends the stream at once.
-pub struct Watch {
-    steps: Pin<Box<dyn Stream<Item = Item> + Send>>,
-    token: Option<Arc<str>>,
+/// It ends with `None` after [`stop`](Self::stop) and after its planned length. An error that
+/// [ends the watch](WatchError::ends_watch) is its last item but `None`. An object that can't be
+/// read as `K` is an error too, but doesn't end it: the next poll goes on, and the position has
+/// moved past that object.
+///
+/// Nothing runs in the background: a watch that isn't polled stands still. Polling is cancel
+/// safe; dropping the watch closes its stream at once.
+pub struct Watch<K> {
+    steps: Steps,
+    stop: StopHandle,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    object: PhantomData<fn() -> K>,
 }
 
-impl Watch {
-    pub(crate) fn new<T: Transport>(
-        transport: T,
-        builder: WatchBuilder,
-        random: fn() -> f64,
-    ) -> Self {
-        let position = Position::new(builder);
-        let token = position.token().map(Arc::from);
-        let driver = Driver::new(transport, position, random);
+impl<K> Watch<K> {
+    pub(crate) fn new(steps: Steps) -> Self {
+        let stop = StopHandle::default();
         Self {
-            steps: Box::pin(stream::unfold(driver, Driver::next)),
-            token,
+            steps,
+            stopped: Box::pin(stop.0.clone().cancelled_owned()),
+            stop,
+            object: PhantomData,
         }
     }
 
-    /// A watch that plays what a test wrote down: each step with the token behind it.
-    #[cfg(test)]
-    pub(crate) fn scripted(items: Vec<(Result<Step, CallError>, Option<&str>)>) -> Self {
-        let items: Vec<Item> = items
-            .into_iter()
-            .map(|(step, token)| (step, token.map(Arc::from)))
-            .collect();
-        Self {
-            steps: Box::pin(stream::iter(items)),
-            token: None,
-        }
+    /// Ends the watch: the next poll gives `None`, whatever has been received meanwhile.
+    pub fn stop(&self) {
+        self.stop.stop();
     }
 
-    /// Continues the watch after the last step that was handed out, in another process too.
+    /// A handle that stops this watch from elsewhere.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Continues the watch after the last event that was handed out, in another process too; to
+    /// be stored and given to [`WatchBuilder::from_token`](super::WatchBuilder::from_token).
     ///
-    /// `None` where no position is known yet: before the end of the first snapshot, and after a
-    /// [`Step::Reset`]. Inside a run of events without tokens it is the position before the run.
+    /// `None` where no position is known yet: before the end of the first snapshot, and after an
+    /// [`Event::Reset`]. Inside a run of events that belong together it is the position before
+    /// the run. It stays readable after the end.
     pub fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+        self.steps.token()
     }
 }
 
-impl Stream for Watch {
-    type Item = Result<Step, CallError>;
+impl<K: DeserializeOwned> Stream for Watch<K> {
+    type Item = Result<Event<K>, WatchError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.steps.as_mut().poll_next(cx).map(|item| {
-            let (step, token) = item?;
-            self.token = token;
-            Some(step)
-        })
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("token", &self.token).finish()
-    }
-}
-
-enum Link<M> {
-    Closed { wait: Duration },
-    Open { messages: M },
-    Over,
-}
-
-struct Driver<T: Transport> {
-    transport: T,
-    position: Position,
-    backoff: Backoff,
-    random: fn() -> f64,
-    link: Link<T::Messages>,
-    /// Received but not handed out.
-    steps: VecDeque<Step>,
-    /// Longest silence that the stream at hand may keep.
-    silence: Duration,
-    opened: Instant,
-    /// When the planned length of the watch is over.
-    deadline: Option<Instant>,
-    token: Option<Arc<str>>,
-}
-
-impl<T: Transport> Driver<T> {
-    fn new(transport: T, position: Position, random: fn() -> f64) -> Self {
-        let opened = Instant::now();
-        let deadline = position.timeout().and_then(|t| opened.checked_add(t));
-        let token = position.token().map(Arc::from);
-        Self {
-            transport,
-            position,
-            backoff: Backoff::default(),
-            random,
-            link: Link::Closed {
-                wait: Duration::ZERO,
-            },
-            steps: VecDeque::new(),
-            silence: OPEN_LIMIT,
-            opened,
-            deadline,
-            token,
+        if self.stopped.as_mut().poll(cx).is_ready() {
+            self.steps.close();
+            return Poll::Ready(None);
         }
-    }
-
-    /// The next step for the consumer. Every wait is bounded or is for the server to end.
-    async fn next(mut self) -> Option<(Item, Self)> {
         loop {
-            if let Some(step) = self.steps.pop_front() {
-                self.hand_out(&step);
-                let token = self.token.clone();
-                return Some(((Ok(step), token), self));
-            }
-            let ended = match &mut self.link {
-                Link::Over => return None,
-                Link::Closed { wait } => {
-                    let wait = std::mem::take(wait);
-                    let wait = self
-                        .remaining()
-                        .map_or(wait, |remaining| wait.min(remaining));
-                    time::sleep(wait).await;
-                    self.open().await
-                }
-                Link::Open { messages } => match time::timeout(self.silence, messages.next()).await
-                {
-                    Ok(Some(Ok(batch))) => {
-                        self.steps
-                            .extend(batch.frames.into_iter().filter_map(Step::from_frame));
-                        None
-                    }
-                    Ok(Some(Err(status))) => Some(End::Failed(status.into())),
-                    Ok(None) => Some(End::Ok),
-                    Err(_) => Some(End::Failed(silent())),
-                },
+            let item = match std::task::ready!(self.steps.poll_next_unpin(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => Some(Err(WatchError::Call(error))),
+                Some(Ok(step)) => decode::event(step),
             };
-            if let Some(error) = ended.and_then(|end| self.decide(end)) {
-                let token = self.token.clone();
-                return Some(((Err(error), token), self));
-            }
-        }
-    }
-
-    /// What is left of the planned length.
-    fn remaining(&self) -> Option<Duration> {
-        let deadline = self.deadline?;
-        Some(deadline.saturating_duration_since(Instant::now()))
-    }
-
-    async fn open(&mut self) -> Option<End> {
-        let remaining = self.remaining();
-        if remaining == Some(Duration::ZERO) {
-            return Some(End::Ok);
-        }
-        self.opened = Instant::now();
-        self.silence = OPEN_LIMIT;
-        let request = self.position.request(remaining);
-        match time::timeout(OPEN_LIMIT, self.transport.open(request)).await {
-            Ok(Ok(messages)) => {
-                self.link = Link::Open { messages };
-                None
-            }
-            Ok(Err(status)) => Some(End::Failed(status.into())),
-            Err(_) => Some(End::Failed(silent())),
-        }
-    }
-
-    fn hand_out(&mut self, step: &Step) {
-        self.position.observe(step);
-        if let Step::Started(started) = step {
-            if let Some(interval) = started.bookmark_interval.and_then(std_duration) {
-                self.silence = interval.saturating_mul(2).saturating_add(SILENCE_GRACE);
-            }
-            if self.position.take_reset() {
-                self.steps.push_front(Step::Reset(ResetReason::Interrupted));
-            }
-        }
-        if self.token.as_deref() != self.position.token() {
-            self.token = self.position.token().map(Arc::from);
-        }
-    }
-
-    /// Takes the verdict on the end of a stream; an error is the last word of the watch.
-    fn decide(&mut self, end: End) -> Option<CallError> {
-        match self.position.after(end) {
-            Verdict::Finish => {
-                self.link = Link::Over;
-                None
-            }
-            Verdict::Fail(error) => {
-                self.link = Link::Over;
-                Some(error)
-            }
-            Verdict::Reopen { error, wait } => {
-                let backoff = self.backoff.pause(self.opened.elapsed(), (self.random)());
-                let wait = wait.unwrap_or_default().max(backoff);
-                self.link = Link::Closed { wait };
-                self.steps.push_back(Step::Disconnected {
-                    error,
-                    retry_in: wait,
-                });
-                None
+            if item.is_some() {
+                return Poll::Ready(item);
             }
         }
     }
 }
 
-fn silent() -> CallError {
-    CallError::unavailable("the server fell silent")
+impl<K> fmt::Debug for Watch<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut watch = f.debug_struct("Watch");
+        watch.field("token", &self.token());
+        watch.field("stop", &self.stop).finish()
+    }
+}
+
+/// Stops one watch from anywhere, another task included. Clones stop the same watch.
+///
+/// A poll that waits is woken and gives `None`; the stream is closed with that poll, or when the
+/// watch is dropped. Dropping the handle does nothing.
+#[derive(Clone, Default)]
+pub struct StopHandle(CancellationToken);
+
+impl StopHandle {
+    /// Ends the watch. Doing it again changes nothing.
+    pub fn stop(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether somebody has stopped the watch.
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+impl fmt::Debug for StopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut handle = f.debug_struct("StopHandle");
+        handle.field("stopped", &self.is_stopped()).finish()
+    }
 }
 
 #[cfg(test)]
-#[path = "watch/tests.rs"]
 mod tests;

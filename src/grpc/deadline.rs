@@ -3,20 +3,13 @@
 //! Callers keep their own deadlines and reset the stream; this one frees what a caller waits for
 //! when the reset gets lost on the way, for example in a proxy.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderMap, Response};
-use http_body::Frame;
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
 
-use super::status::{refuse, trailers};
+use super::{bounded::until, status::refuse};
 
 /// Whoever waits longer has no deadline.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -32,9 +25,9 @@ where
     let deadline = Instant::now() + timeout;
     match timeout_at(deadline, call).await {
         Ok(response) => Ok(response?.map(|body| {
-            Body::new(Bounded {
-                body: Some(body),
-                timer: Box::pin(sleep_until(deadline)),
+            until(body, async move {
+                sleep_until(deadline).await;
+                exceeded()
             })
         })),
         Err(_) => Ok(exceeded().into_http()),
@@ -65,43 +58,9 @@ fn exceeded() -> Status {
     refuse(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
 }
 
-/// A response that ends at its deadline, between two messages.
-struct Bounded {
-    /// `None` when the deadline is over.
-    body: Option<Body>,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl http_body::Body for Bounded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let Some(body) = &mut this.body else {
-            return Poll::Ready(None);
-        };
-        // First what is at hand: a message must not lose its second half.
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
-            return Poll::Ready(frame);
-        }
-        ready!(this.timer.as_mut().poll(context));
-        this.body = None;
-        Poll::Ready(Some(Ok(Frame::trailers(trailers(exceeded())))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body
-            .as_ref()
-            .is_none_or(http_body::Body::is_end_stream)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body::Frame;
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -147,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_ends_at_its_deadline() {
         let endless = Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
-            Result<Frame<Bytes>, Status>,
+            Result<Frame<bytes::Bytes>, Status>,
         >()));
         let trailers = ends(SOON, endless).await;
         let status = Status::from_header_map(&trailers).expect("a status");

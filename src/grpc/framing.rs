@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tonic::{Code, Status, body::Body};
 
 use super::status::{explained, refuse};
+use crate::proto::codec::malformed;
 
 /// Largest request message. Filters are limited to a fraction of it.
 pub(super) const REQUEST_BYTES: usize = 64 * 1024;
@@ -71,6 +72,5 @@ pub(super) fn explain(response: Response<Body>) -> Response<Body> {
 
 /// A call without a whole message.
 pub(super) fn incomplete() -> Status {
-    let message = "the call holds no complete message";
-    refuse(Code::InvalidArgument, "MALFORMED_MESSAGE", message)
+    malformed("is missing or incomplete; send one whole message")
 }

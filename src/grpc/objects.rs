@@ -1,13 +1,13 @@
 //! `ObjectService`: reads from the cache that feeds the watches.
 
-use std::{ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Code, Request, Response, Status};
 
 use super::{
     Offer,
-    status::{closed, echo, invalid, invalid_token, refuse},
+    status::{closed, invalid, invalid_token, refuse},
     validate,
 };
 use crate::{
@@ -17,13 +17,15 @@ use crate::{
         object_service_server::ObjectService,
     },
     resource::{Key, Object, ResourceInfo, ResourceVersion},
-    selector::{EventTypes, FilterSpec, Membership, Query},
+    selector::{EventTypes, FilterSpec, Membership, Query, echo},
     store::Objects,
     subscription::{Closed, Position, Scope, TokenError},
 };
 
 const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 5000;
+/// When a caller that came too late is to ask elsewhere.
+const RECONNECT: Duration = Duration::from_secs(1);
 /// A page ends before its objects exceed this.
 const PAGE_BYTES: usize = 1024 * 1024;
 
@@ -87,9 +89,9 @@ impl ObjectService for ObjectApi {
         if let Some((position, _)) = &page.from {
             // The first page may come from a replica that is further on.
             let reached = lease.reached(&position.version).await;
-            reached.map_err(|why| closed(&why))?;
+            reached.map_err(|why| closed(&why, RECONNECT))?;
         }
-        let (objects, position) = page.state(&lease).map_err(|why| closed(&why))?;
+        let (objects, position) = page.state(&lease).map_err(|why| closed(&why, RECONNECT))?;
         Ok(Response::new(page.answer(
             &objects,
             &membership,
@@ -107,9 +109,15 @@ impl ObjectApi {
         min: Option<&ResourceVersion>,
     ) -> Result<Lease, Status> {
         let lease = self.cachers.lease(info);
-        lease.synced().await.map_err(|why| closed(&why))?;
+        lease
+            .synced()
+            .await
+            .map_err(|why| closed(&why, RECONNECT))?;
         if let Some(min) = min {
-            lease.reached(min).await.map_err(|why| closed(&why))?;
+            lease
+                .reached(min)
+                .await
+                .map_err(|why| closed(&why, RECONNECT))?;
         }
         Ok(lease)
     }

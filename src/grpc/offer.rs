@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, fmt};
 use thiserror::Error;
 use tonic::{Code, Status};
 
-use super::status::{echo, invalid, refuse, retry};
+use super::status::{invalid, refuse, retry};
 use crate::{
     proto::v1,
     reflector::{Discovery, Resolve},
     resource::ResourceInfo,
+    selector::echo,
 };
 
 /// Which resources may be watched here.
@@ -94,7 +95,7 @@ impl Offer {
         Self { discovery, allowed }
     }
 
-    /// All resources with their availability, by group, name and version.
+    /// All resources with their availability, by group, version and name.
     pub(super) async fn all(&self) -> Result<Vec<(ResourceInfo, v1::Availability)>, Status> {
         let resources = self
             .discovery
@@ -106,10 +107,12 @@ impl Offer {
             (true, false) => v1::Availability::Disabled,
             (true, true) => v1::Availability::Available,
         };
-        Ok(resources
+        let mut all: Vec<_> = resources
             .iter()
             .map(|info| (info.clone(), availability(info)))
-            .collect())
+            .collect();
+        all.sort_by(|(a, _), (b, _)| a.gvr.cmp(&b.gvr));
+        Ok(all)
     }
 
     /// Finds what a request names.

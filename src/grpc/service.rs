@@ -9,13 +9,13 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
-use tonic::{Code, body::Body, service::Routes};
+use tonic::{Code, Status, body::Body, service::Routes};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, deadline, framing, objects::ObjectApi, resources::ResourceApi, status,
-    watch::WatchApi,
+    Counters, Offer, bounded::until, deadline, framing, objects::ObjectApi, resources::ResourceApi,
+    status, watch::WatchApi,
 };
 use crate::{
     cacher::Cachers,
@@ -26,12 +26,18 @@ use crate::{
             resource_service_server::ResourceServiceServer,
         },
     },
+    subscription::{Closed, Drain},
 };
+
+/// What paths of this project's services begin with. They heed a drain themselves.
+const OWN: &str = "/informerd.";
 
 /// The whole gRPC surface: watch, objects, resources, health and reflection.
 #[derive(Debug, Clone)]
 pub struct Api {
     routes: Routes,
+    drain: Arc<Drain>,
+    reconnect_spread: Duration,
 }
 
 impl Api {
@@ -43,6 +49,7 @@ impl Api {
         health: HealthServer<H>,
         reconnect_spread: Duration,
     ) -> Self {
+        let drain = cachers.drain().clone();
         let watch = WatchApi {
             offer: offer.clone(),
             cachers: cachers.clone(),
@@ -79,6 +86,8 @@ impl Api {
             );
         Self {
             routes: routes.prepare(),
+            drain,
+            reconnect_spread,
         }
     }
 }
@@ -98,16 +107,35 @@ impl Service<Request<Body>> for Api {
         }
         let timeout = deadline::timeout(request.headers());
         let mut routes = self.routes.clone();
+        let foreign = !request.uri().path().starts_with(OWN);
+        let drained = foreign.then(|| self.drained());
         Box::pin(async move {
             let response = deadline::within(timeout, routes.call(request)).await;
-            Ok(response.map_or_else(
+            let response = response.map_or_else(
                 |error| {
                     tracing::error!(%error, "a service failed");
                     status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
                 },
                 framing::explain,
-            ))
+            );
+            Ok(match drained {
+                Some(drained) => response.map(|body| until(body, drained)),
+                None => response,
+            })
         })
+    }
+}
+
+impl Api {
+    /// Tells when and how a stream of the libraries' services ends, which would go on through a
+    /// drain and keep their connection open.
+    fn drained(&self) -> impl Future<Output = Status> + Send + use<> {
+        let begun = self.drain.begun();
+        let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
+        async move {
+            begun.await;
+            status::closed(&Closed::Draining, reconnect)
+        }
     }
 }
 

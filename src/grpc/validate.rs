@@ -2,16 +2,16 @@
 //!
 //! Every refusal names the field, what is wrong with it, and what to write instead.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tonic::Status;
 
-use super::status::{echo, invalid, invalid_filter, invalid_token};
+use super::status::{invalid, invalid_filter, invalid_token};
 use crate::{
     cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
     resource::{ResourceInfo, ResourceVersion},
-    selector::{EventType, EventTypes, FilterSpec, Membership, Query},
+    selector::{EventType, EventTypes, FilterSpec, Membership, Query, echo},
     subscription::{OnExpired, Position, Scope},
 };
 
@@ -20,12 +20,13 @@ const BOOKMARK_MIN: Duration = Duration::from_secs(1);
 const BOOKMARK_MAX: Duration = Duration::from_secs(300);
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads a `WatchRequest` about a resource that is known. `reconnect_delay` is what the stream is
-/// told if the server drains.
+/// Reads a `WatchRequest` about a resource that is known. `called` is when the call came;
+/// `reconnect_delay` is what the stream is told if the server drains.
 pub(super) fn watch(
     request: v1::WatchRequest,
     info: ResourceInfo,
     cluster: [u8; 8],
+    called: Instant,
     reconnect_delay: Duration,
 ) -> Result<Watch, Status> {
     let filter = request.filter.unwrap_or_default();
@@ -42,7 +43,7 @@ pub(super) fn watch(
         start: start(request.start, &scope)?,
         on_expired: on_expired(request.on_expired)?,
         bookmark_interval: bookmark_interval(request.bookmark_interval)?,
-        timeout: timeout(request.timeout)?,
+        deadline: timeout(request.timeout)?.map(|timeout| called + timeout),
         info,
         query,
         reconnect_delay,

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, Streaming, body::Body, server::NamedService};
 use tower::Service;
 
@@ -30,6 +30,7 @@ use crate::{
     subscription::{Control, Item, Subscription},
 };
 
+/// The one method here.
 const WATCH: &str = "/informerd.v1.WatchService/Watch";
 
 /// The watch service.
@@ -73,10 +74,11 @@ impl WatchApi {
     /// Validates a request. What has to be waited for afterwards is waited for in the body, so that
     /// the client sees at once that it was understood.
     async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
+        let called = Instant::now();
         let request = message(request).await?;
         let info = self.offer.find(request.resource.as_ref()).await?;
-        let delay = self.reconnect_spread.mul_f64(fastrand::f64());
-        let watch = validate::watch(request, info, self.cachers.cluster(), delay)?;
+        let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
+        let watch = validate::watch(request, info, self.cachers.cluster(), called, reconnect)?;
         let echo = Echo {
             gvr: watch.info.gvr.clone(),
             query: watch.query.clone(),
@@ -86,12 +88,14 @@ impl WatchApi {
         let cachers = self.cachers.clone();
         let attach = Box::pin(async move {
             let attached = cachers.attach(watch).await;
-            attached.map_err(|why| (why.as_str(), closed(&why)))
+            attached.map_err(|why| (why.as_str(), closed(&why, reconnect)))
         });
         Ok(WatchBody {
             state: State::Attaching(attach),
             chunks: VecDeque::new(),
+            waiting: 0,
             echo,
+            reconnect,
             ended: EndGuard {
                 counters: self.counters,
                 reason: None,
@@ -135,7 +139,11 @@ enum State {
 struct WatchBody {
     state: State,
     chunks: VecDeque<Bytes>,
+    /// Their bytes.
+    waiting: usize,
     echo: Echo,
+    /// When the client shall come back after a drain.
+    reconnect: Duration,
     ended: EndGuard,
 }
 
@@ -145,7 +153,9 @@ impl WatchBody {
         let length = slices.iter().map(Bytes::len).sum();
         self.ended.counters.messages.inc();
         self.ended.counters.bytes.inc_by(length as u64);
-        self.chunks.push_back(frames::prefix(length));
+        let prefix = frames::prefix(length);
+        self.waiting += prefix.len() + length;
+        self.chunks.push_back(prefix);
         self.chunks.extend(slices);
     }
 
@@ -178,6 +188,7 @@ impl http_body::Body for WatchBody {
         let this = self.get_mut();
         loop {
             if let Some(chunk) = this.chunks.pop_front() {
+                this.waiting -= chunk.len();
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match &mut this.state {
@@ -199,7 +210,7 @@ impl http_body::Body for WatchBody {
                         Some(Ok(Item::Events(slices))) => this.send(slices),
                         Some(Ok(Item::Control(control))) => this.send_control(control),
                         Some(Err(why)) => {
-                            let trailers = this.end(why.as_str(), closed(&why));
+                            let trailers = this.end(why.as_str(), closed(&why, this.reconnect));
                             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                         }
                         None => return Poll::Ready(None),
@@ -207,6 +218,13 @@ impl http_body::Body for WatchBody {
                 }
             }
         }
+    }
+
+    /// How much is left of a message that was begun.
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.waiting as u64);
+        hint
     }
 }
 

@@ -96,8 +96,18 @@ impl<U: Message + Default> Decoder for StrictDecoder<U> {
 }
 
 fn undecodable(error: &prost::DecodeError) -> Status {
+    malformed(format!(
+        "is not valid protobuf of the expected type: {error}"
+    ))
+}
+
+/// INVALID_ARGUMENT about a message as a whole.
+pub fn malformed(description: impl Into<String>) -> Status {
+    const WHOLE: &str = "message";
+    let description = description.into();
+    let text = format!("{WHOLE}: {description}");
     let mut details = ErrorDetails::new();
+    details.add_bad_request_violation(WHOLE, description);
     details.set_error_info("MALFORMED_MESSAGE", "informerd", []);
-    let message = format!("the message is not valid protobuf of the expected type: {error}");
-    Status::with_error_details(Code::InvalidArgument, message, details)
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }

@@ -32,8 +32,6 @@ pub struct Page {
     pub version: ResourceVersion,
     /// Where the next page starts; `None` on the last one.
     pub continue_token: Option<String>,
-    /// How many objects remain after this page, if the server says so.
-    pub remaining: Option<u64>,
 }
 
 /// Why bytes are not what a watch or a list may say.

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::request::{JSON, RequestError, describe, get_all};
-use crate::resource::ResourceInfo;
+use crate::resource::{Gvr, ResourceInfo, Status};
 use parse::{Group, Version};
 
 /// All forms of a root document in the order of liking (KEP-3352).
@@ -220,13 +220,8 @@ impl Discovery {
     }
 
     async fn read_version(&self, group: &str, version: &str) -> Option<Vec<ResourceInfo>> {
-        let path = if group.is_empty() {
-            format!("/api/{version}")
-        } else {
-            format!("/apis/{group}/{version}")
-        };
-        match get_all(&self.client, &path, JSON, LIMIT).await {
-            Ok(Ok(body)) => parse::version(group, version, &body),
+        match read_version(&self.client, group, version).await {
+            Ok(Ok(resources)) => resources,
             Ok(Err(status)) => {
                 tracing::warn!(group, version, code = status.code, "api group unavailable");
                 None
@@ -237,6 +232,33 @@ impl Discovery {
             }
         }
     }
+}
+
+/// Whether the cluster serves a resource, asked afresh; `None` if it can't be asked.
+///
+/// Cancel safe.
+pub(super) async fn is_served(client: &kube::Client, gvr: &Gvr) -> Option<bool> {
+    match read_version(client, &gvr.group, &gvr.version).await {
+        Ok(Ok(resources)) => Some(resources?.iter().any(|info| info.gvr == *gvr)),
+        // The last resource of a version takes its document along.
+        Ok(Err(status)) => (status.code == 404).then_some(false),
+        Err(_) => None,
+    }
+}
+
+/// The resources of one version; `Ok(Ok(None))` if the document can't be read.
+async fn read_version(
+    client: &kube::Client,
+    group: &str,
+    version: &str,
+) -> Result<Result<Option<Vec<ResourceInfo>>, Status>, RequestError> {
+    let path = if group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{group}/{version}")
+    };
+    let answer = get_all(client, &path, JSON, LIMIT).await?;
+    Ok(answer.map(|body| parse::version(group, version, &body)))
 }
 
 /// How long after a try for what is known already the next one may follow.

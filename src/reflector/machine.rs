@@ -7,6 +7,7 @@
 //! checks of what the server says.
 
 mod backoff;
+mod refused;
 mod sync;
 mod watch;
 
@@ -20,6 +21,8 @@ use super::{
 };
 use crate::resource::{Object, ResourceVersion, Status, UpstreamEvent};
 use backoff::Backoff;
+pub(super) use refused::is_too_large;
+use refused::{NotFound, is_unsafe_delete};
 use sync::{Initial, Listing};
 use watch::Watching;
 
@@ -45,6 +48,8 @@ pub enum Next {
         /// The initial state isn't complete yet, so its deadline holds.
         initial: bool,
     },
+    /// Ask discovery whether the resource is served. Answered by `Served`.
+    Confirm,
     /// Wait. Answered by `Waited`.
     Wait(Duration),
 }
@@ -71,6 +76,8 @@ pub enum Input {
     },
     /// The server answered with an HTTP error.
     Refused(Status),
+    /// What discovery says about the resource; `None` if it could not be asked.
+    Served(Option<bool>),
     /// No answer could be had, or it broke off in the middle of a page.
     Unreachable,
     /// The watch is over.
@@ -104,7 +111,7 @@ pub enum Effect {
         objects: Vec<Arc<Object>>,
         /// Version of the state.
         version: ResourceVersion,
-        /// Older than what was told before.
+        /// It does not continue what was told before.
         rewound: bool,
     },
     /// See [`Sink::apply`](super::Sink::apply).
@@ -135,6 +142,8 @@ pub struct Machine {
     state: State,
     /// The version of what the owner was told last.
     position: Option<ResourceVersion>,
+    /// The resource was not served since: it may have been made anew.
+    void: bool,
     /// Whether the state is asked for as a stream. Cleared for good once that has failed.
     watch_list: bool,
     /// Failures of opened watch-lists in a row.
@@ -158,6 +167,7 @@ enum State {
     Listing(Listing),
     Initial(Initial),
     Watching(Watching),
+    Confirming(NotFound),
 }
 
 /// What is to be done after a wait.
@@ -177,6 +187,7 @@ impl Machine {
         Self {
             state: State::Waiting(Goal::Sync),
             position: None,
+            void: false,
             watch_list: options.watch_list,
             initial_failures: 0,
             malformed: 0,
@@ -198,7 +209,10 @@ impl Machine {
             (State::Listing(listing), input) => self.on_listing(listing, input, rng),
             (State::Initial(initial), input) => self.on_initial(initial, input, rng),
             (State::Watching(watching), input) => self.on_watching(watching, input, rng),
-            (State::Waiting(_), _) => self.unfit(rng),
+            (State::Confirming(found), Input::Served(served)) => {
+                self.on_confirmed(found, served, rng)
+            }
+            (State::Waiting(_) | State::Confirming(_), _) => self.unfit(rng),
         };
         Step {
             effects: std::mem::take(&mut self.effects),
@@ -248,10 +262,11 @@ impl Machine {
     /// Tells the owner the whole state.
     fn replace(&mut self, objects: Vec<Arc<Object>>, version: ResourceVersion) {
         let seen = self.position.replace(version.clone());
+        let void = std::mem::take(&mut self.void);
         self.malformed = 0;
         self.doubtful = false;
         self.effects.push(Effect::Replace {
-            rewound: seen.is_some_and(|seen| seen.is_after(&version)),
+            rewound: seen.is_some_and(|seen| void || seen.is_after(&version)),
             objects,
             version,
         });
@@ -283,41 +298,6 @@ impl Machine {
     fn unfit(&mut self, rng: &mut Rng) -> Next {
         debug_assert!(false, "the driver answers what it was asked");
         self.retry(Goal::Sync, rng)
-    }
-
-    /// What an error of the server means, wherever it was met. `goal`: what to try again if the
-    /// error doesn't forbid it. `in_stream`: it came in a stream that had been accepted.
-    fn refused(&mut self, status: &Status, goal: Goal, in_stream: bool, rng: &mut Rng) -> Next {
-        self.effects.push(Effect::Restart(RestartReason::Error));
-        let (reason, goal) = match status.code {
-            401 => (DegradedReason::Unauthorized, goal),
-            403 => (DegradedReason::Forbidden, goal),
-            // Whatever is served under this name later is another resource.
-            404 => (DegradedReason::NotServed, Goal::Sync),
-            429 => (DegradedReason::Throttled, goal),
-            // The request itself is at fault: repeating it won't help.
-            400..=499 => (DegradedReason::ServerError, Goal::Sync),
-            _ => (DegradedReason::ServerError, goal),
-        };
-        if in_stream && !matches!(status.code, 401 | 403 | 404) {
-            self.trouble_in_stream(reason);
-        } else {
-            self.degraded(reason);
-        }
-        let step = self.backoff.next(rng);
-        let wait = match (status.code, status.retry_after) {
-            (401, _) => step.min(UNAUTHORIZED_CAP),
-            (429 | 503, Some(asked)) => self.asked(asked, rng).max(step),
-            _ => step,
-        };
-        self.wait(goal, wait)
-    }
-
-    /// A bit more than what the server asks for, so that not all come back at once.
-    fn asked(&self, asked: Duration, rng: &mut Rng) -> Duration {
-        let cap = self.options.retry_after_cap;
-        let asked = asked.min(cap);
-        (asked + asked.mul_f64(rng.f64() / 4.0)).min(cap)
     }
 
     fn degraded(&mut self, reason: DegradedReason) {
@@ -353,26 +333,6 @@ impl Machine {
             self.effects.push(Effect::Health(health));
         }
     }
-}
-
-/// New credentials may have been mounted already: a refused token is tried again soon.
-const UNAUTHORIZED_CAP: Duration = Duration::from_secs(5);
-
-/// The version asked for lies in the server's future. Dialects: a cause's reason, a cause's
-/// message, the message alone (client-go `isTooLargeResourceVersionError`).
-pub(super) fn is_too_large(status: &Status) -> bool {
-    let too_large = "Too large resource version";
-    status.message.contains(too_large)
-        || status
-            .causes
-            .iter()
-            .any(|cause| cause == "ResourceVersionTooLarge" || cause.contains(too_large))
-}
-
-/// An object that couldn't be read was deleted (KEP-3926): only a new list shows what is left.
-fn is_unsafe_delete(status: &Status) -> bool {
-    matches!(&*status.reason, "StorageReadError" | "StoreReadError")
-        || status.message.contains("object data is corrupt")
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! The driver: does what the machine says.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use tokio_util::sync::CancellationToken;
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use super::{
     Health, ReflectorOptions, ReflectorStats, Sink,
     connection::{Connection, Ears},
     decode::{DecodeError, Decoder, Page},
+    discovery,
     machine::{Effect, Input, Machine, Next, Step},
     request::{Answer, ListQuery, MAX_PAGE, RequestError, get, list_uri, read, watch_uri},
 };
@@ -33,14 +32,9 @@ pub struct Reflector {
 }
 
 impl Reflector {
-    /// Runs until `shutdown`. Never fails: every trouble is told to the sink and tried again.
-    ///
-    /// Cancel safe: dropping the future closes the connection.
-    pub async fn run(self, shutdown: CancellationToken) {
-        shutdown.run_until_cancelled(self.drive()).await;
-    }
-
-    async fn drive(mut self) {
+    /// Runs until it is dropped, which closes the connection. Never fails: every trouble is told to
+    /// the sink and tried again.
+    pub async fn run(mut self) -> Infallible {
         let decoder = Decoder::new(&self.info, self.options.keep_managed_fields);
         let mut machine = Machine::new(self.options.clone());
         let mut next = Next::Wait(Duration::ZERO);
@@ -62,6 +56,9 @@ impl Reflector {
                     let (input, opened) = self.watch(from.as_ref(), timeout).await;
                     connection = opened;
                     input
+                }
+                Next::Confirm => {
+                    Input::Served(discovery::is_served(&self.client, &self.info.gvr).await)
                 }
                 Next::Read { initial } => {
                     let connection = connection.as_mut().expect("only an open watch is read");

@@ -6,8 +6,9 @@ use crate::resource::{Delta, Object, ResourceVersion};
 
 /// What a reflector tells the watch cache. Calls come from one task, in order, and never block.
 pub trait Sink: Send + Sync {
-    /// The complete state at `version`, sorted by key (after a list or a watch-list). `rewound`:
-    /// it is older than what was told before, so the history of the cluster has been replaced.
+    /// The complete state at `version`, sorted by key (after a list or a watch-list). `rewound`: it
+    /// doesn't continue what was told before. It is older, so the history of the cluster has been
+    /// replaced; or the resource was not served in between and may have been made anew.
     fn replace(&self, objects: Vec<Arc<Object>>, version: ResourceVersion, rewound: bool);
 
     /// Changes in order, everything that was drained from the connection at once; never empty.
@@ -42,8 +43,8 @@ pub enum DegradedReason {
     Unauthorized,
     /// 403: the daemon may not list or watch the resource.
     Forbidden,
-    /// 404: the resource is not served (any more). What was told before is void; when it is served
-    /// again a new state is told.
+    /// 404, and discovery doesn't know the resource (any more). What was told before is void; when
+    /// it is served again a new state is told.
     NotServed,
     /// 429: the server asks to come back later.
     Throttled,

@@ -13,10 +13,10 @@ use super::{Delta, Health, Sink};
 use crate::resource::{Gvr, Object, ResourceInfo, ResourceVersion};
 
 /// Long enough for any machine; a test that waits this long has failed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the server does with one request.
-pub(super) enum Act {
+pub(crate) enum Act {
     /// The head of a chunked response; the text holds further header lines.
     Head(u16, &'static str),
     /// A piece of the body.
@@ -32,14 +32,14 @@ pub(super) enum Act {
 type Script = Box<dyn Fn(&str) -> Vec<Act> + Send + Sync>;
 
 /// Answers each request by the script. An answer without `End` or `Hold` breaks off.
-pub(super) struct Server {
-    pub(super) client: kube::Client,
+pub(crate) struct Server {
+    pub(crate) client: kube::Client,
     requests: mpsc::UnboundedReceiver<String>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    pub(super) async fn start(script: impl Fn(&str) -> Vec<Act> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&str) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
         let (sender, requests) = mpsc::unbounded_channel();
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// A server that answers the first requests one by one and holds all others.
-    pub(super) async fn answering(answers: Vec<Vec<Act>>) -> Self {
+    pub(crate) async fn answering(answers: Vec<Vec<Act>>) -> Self {
         let answers = Mutex::new(answers.into_iter());
         Self::start(move |_| {
             let next = answers.lock().next();
@@ -70,13 +70,13 @@ impl Server {
     }
 
     /// The path and query of the next request; `closed` after a `Hold` that the client closed.
-    pub(super) async fn request(&mut self) -> String {
+    pub(crate) async fn request(&mut self) -> String {
         let next = tokio::time::timeout(PATIENCE, self.requests.recv()).await;
         next.expect("a request in time").expect("the server lives")
     }
 
     /// Requests so far that nobody has asked for.
-    pub(super) fn pending(&mut self) -> usize {
+    pub(crate) fn pending(&mut self) -> usize {
         std::iter::from_fn(|| self.requests.try_recv().ok()).count()
     }
 }
@@ -124,44 +124,44 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, log: mpsc::UnboundedS
 }
 
 /// An answer of one piece.
-pub(super) fn answer(code: u16, body: impl Into<String>) -> Vec<Act> {
+pub(crate) fn answer(code: u16, body: impl Into<String>) -> Vec<Act> {
     vec![Act::Head(code, ""), Act::Body(body.into()), Act::End]
 }
 
 /// A watch that says this and stays open.
-pub(super) fn open_watch(body: impl Into<String>) -> Vec<Act> {
+pub(crate) fn open_watch(body: impl Into<String>) -> Vec<Act> {
     vec![Act::Head(200, ""), Act::Body(body.into()), Act::Hold]
 }
 
-pub(super) fn event(kind: &str, name: &str, version: u64) -> String {
+pub(crate) fn event(kind: &str, name: &str, version: u64) -> String {
     let object = pod(name, version);
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
 }
 
-pub(super) fn pod(name: &str, version: u64) -> String {
+pub(crate) fn pod(name: &str, version: u64) -> String {
     format!(
         r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{name}","namespace":"n","resourceVersion":"{version}"}}}}"#
     )
 }
 
-pub(super) fn bookmark(version: u64, end: &str) -> String {
+pub(crate) fn bookmark(version: u64, end: &str) -> String {
     format!(
         "{{\"type\":\"BOOKMARK\",\"object\":{{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"{version}\",\"annotations\":{{\"k8s.io/initial-events-end\":\"{end}\"}}}}}}}}\n"
     )
 }
 
-pub(super) fn list(pods: &[String], version: u64, continue_token: &str) -> String {
+pub(crate) fn list(pods: &[String], version: u64, continue_token: &str) -> String {
     let items = pods.join(",");
     format!(
         r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{"resourceVersion":"{version}","continue":"{continue_token}"}},"items":[{items}]}}"#
     )
 }
 
-pub(super) fn status(code: u16, reason: &str) -> String {
+pub(crate) fn status(code: u16, reason: &str) -> String {
     format!(r#"{{"kind":"Status","code":{code},"reason":"{reason}"}}"#)
 }
 
-pub(super) fn pods() -> ResourceInfo {
+pub(crate) fn pods() -> ResourceInfo {
     ResourceInfo {
         gvr: Gvr::new("", "v1", "pods"),
         kind: "Pod".into(),
@@ -172,7 +172,7 @@ pub(super) fn pods() -> ResourceInfo {
     }
 }
 
-pub(super) fn text(delta: &Delta) -> String {
+pub(crate) fn text(delta: &Delta) -> String {
     match delta {
         Delta::Added(object) => format!("+{}@{}", object.name(), object.version()),
         Delta::Modified(object) => format!("~{}@{}", object.name(), object.version()),
@@ -182,10 +182,10 @@ pub(super) fn text(delta: &Delta) -> String {
 }
 
 /// A sink that sends on each call as a line of text.
-pub(super) struct Notes(mpsc::UnboundedSender<String>);
+pub(crate) struct Notes(mpsc::UnboundedSender<String>);
 
 impl Notes {
-    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
+    pub(crate) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Arc::new(Self(sender)), receiver)
     }

@@ -132,13 +132,12 @@ pub(super) struct ServeArgs {
 
 #[cfg(feature = "demo")]
 impl ServeArgs {
-    /// The defaults of the command line on free ports, whatever the environment says, for the
-    /// cluster of a kubeconfig.
-    pub(super) fn on_free_ports(kubeconfig: PathBuf, log: LogArgs) -> Self {
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    /// The defaults of the command line, whatever the environment says, for the cluster of a
+    /// kubeconfig; the admin port is any that is free.
+    pub(super) fn for_demo(listen: SocketAddr, kubeconfig: PathBuf, log: LogArgs) -> Self {
         Self {
-            listen: anywhere,
-            admin_listen: anywhere,
+            listen,
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             insecure_allow_anyone: false,
             cluster: ClusterArgs {
                 kubeconfig: Some(kubeconfig),
@@ -222,6 +221,15 @@ pub(super) struct DemoArgs {
     /// Seed of the cluster's life; the same seed tells the same story
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+
+    /// Address of the daemon; default: 127.0.0.1:7300, or any port while that one is taken
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<SocketAddr>,
+
+    /// Where to write a kubeconfig for the simulated cluster; default: a file that vanishes with
+    /// the demo
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig_out: Option<PathBuf>,
 }
 
 /// How the simulated cluster runs.

@@ -53,7 +53,7 @@ const HURRY: Duration = Duration::from_millis(20);
 /// The daemon or a subscriber failed, or a claim of the summary does not hold.
 pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     telemetry::init(&LogArgs::quiet());
-    let world = World::start(args.seed).await?;
+    let world = World::start(&args).await?;
     let mut show = Show {
         screen: Screen::new(),
         audience: SelectAll::new(),

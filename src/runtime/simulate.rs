@@ -31,10 +31,7 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     cluster.stop_recording();
     let server = serve(&cluster, args.listen).await?;
     let file = &args.kubeconfig_out;
-    std::fs::write(file, simulation::kubeconfig(server.addr())).with_context(|| {
-        let file = file.display();
-        format!("cannot write {file}, choose another file with --kubeconfig-out")
-    })?;
+    write_kubeconfig(file, &server)?;
     // Words are a courtesy: the cluster is served when nobody reads them, too.
     let _ = announce(&server, file, args.pace);
     tokio::select! {
@@ -69,6 +66,17 @@ pub(super) async fn serve(cluster: &Cluster, address: SocketAddr) -> anyhow::Res
     Server::start(cluster.clone(), &address.to_string())
         .await
         .with_context(|| format!("cannot serve the simulated cluster on {address}"))
+}
+
+/// Writes how the served cluster is reached.
+///
+/// # Errors
+/// A file that can't be written.
+pub(super) fn write_kubeconfig(file: &Path, server: &Server) -> anyhow::Result<()> {
+    std::fs::write(file, simulation::kubeconfig(server.addr())).with_context(|| {
+        let file = file.display();
+        format!("cannot write {file}, choose another file with --kubeconfig-out")
+    })
 }
 
 /// Why a run ends.

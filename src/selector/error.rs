@@ -61,8 +61,8 @@ impl std::fmt::Display for At {
     }
 }
 
-/// Input as a message may repeat it: quoted, escaped, at most 128 bytes.
-pub(super) fn echo(input: &str) -> String {
+/// Input as a message may repeat it: quoted, without control characters, at most 128 bytes.
+pub(crate) fn echo(input: &str) -> String {
     const END: &str = "...\"";
     let mut out = String::from("\"");
     for c in input.chars() {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn echoes_are_short_and_escaped() {
-        assert_eq!(echo("a\nb\"\u{1b}"), r#""a\nb\"\u{1b}""#);
+        assert_eq!(echo("a\nb\"\u{1b}\0"), r#""a\nb\"\u{1b}\0""#);
         for input in ["x".repeat(1000), "\u{7}".repeat(1000), "함".repeat(1000)] {
             let echo = echo(&input);
             assert!(echo.len() <= MAX_ECHO, "{} bytes", echo.len());

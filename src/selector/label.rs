@@ -85,17 +85,11 @@ impl LabelSelector {
     ///
     /// What an index may be anchored on: an object that lacks one of these terms is not selected.
     pub fn equality_terms(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.set_terms().filter_map(|(key, values)| match values {
-            [value] => Some((key, &**value)),
-            _ => None,
-        })
-    }
-
-    /// As [`equality_terms`](Self::equality_terms), with all values that are possible: also the
-    /// sets of `in`.
-    pub fn set_terms(&self) -> impl Iterator<Item = (&str, &[Box<str>])> {
         self.requirements.iter().filter_map(|r| match &r.operator {
-            LabelOperator::In(values) => Some((&*r.key, &**values)),
+            LabelOperator::In(values) => match &**values {
+                [value] => Some((&*r.key, &**value)),
+                _ => None,
+            },
             _ => None,
         })
     }

@@ -51,9 +51,6 @@ pub struct Change {
     pub position: ResourceVersion,
     /// How it became known.
     pub cause: ChangeCause,
-    /// Of a difference: the position that it begins at. Nothing is known of the way from there to
-    /// `position`, so no place in between can be continued.
-    pub base: Option<ResourceVersion>,
     /// The state before; `None` if there was none.
     pub prev: Option<Arc<Object>>,
     /// The state after; `None` if there is none.

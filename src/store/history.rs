@@ -45,11 +45,28 @@ struct Entry {
     at: Instant,
 }
 
+/// Two states were compared: nothing is known of the way between these two positions.
+#[derive(Debug)]
+struct Gap {
+    from: ResourceVersion,
+    to: ResourceVersion,
+    at: Instant,
+}
+
+impl Gap {
+    /// What was told of the difference may lie before a position inside, or after it.
+    fn is_around(&self, position: &ResourceVersion) -> bool {
+        position.is_after(&self.from) && self.to.is_after(position)
+    }
+}
+
 /// Changes in order. `floor` is the position before the oldest one: every change after it is here.
 #[derive(Debug)]
 pub(super) struct History {
     limits: HistoryLimits,
     entries: VecDeque<Entry>,
+    /// In order. Positions inside one can't be continued, even if the two states were the same.
+    gaps: VecDeque<Gap>,
     bytes: usize,
     floor: ResourceVersion,
     last: Seq,
@@ -62,6 +79,7 @@ impl History {
         Self {
             limits,
             entries: VecDeque::new(),
+            gaps: VecDeque::new(),
             bytes: 0,
             floor,
             last: Seq::ORIGIN,
@@ -94,6 +112,7 @@ impl History {
     /// Forgets everything and goes on from `floor`.
     pub(super) fn restart(&mut self, floor: ResourceVersion) {
         self.entries.clear();
+        self.gaps.clear();
         self.bytes = 0;
         self.floor = floor;
         // Nobody who stood before the break may mistake it for a place after it.
@@ -106,6 +125,13 @@ impl History {
         self.last = change.seq;
         self.bytes += change.weight();
         self.entries.push_back(Entry { change, at: now });
+    }
+
+    /// Notes that nothing is known of the way from one position to a later one.
+    pub(super) fn note_gap(&mut self, from: ResourceVersion, to: ResourceVersion, at: Instant) {
+        if to.is_after(&from) {
+            self.gaps.push_back(Gap { from, to, at });
+        }
     }
 
     /// Puts older changes in front, so that the history reaches back to `floor`.
@@ -148,15 +174,27 @@ impl History {
 
     /// Drops what is too old or too much. A group goes as a whole: half of one leads nowhere.
     pub(super) fn evict(&mut self, now: Instant) {
-        while let Some(front) = self.entries.front() {
-            let too_old = now.saturating_duration_since(front.at) > self.limits.age;
-            if self.bytes <= self.limits.bytes && !too_old {
-                return;
-            }
+        let limits = self.limits;
+        let is_old = |at| now.saturating_duration_since(at) > limits.age;
+        while let Some(front) = self.entries.front()
+            && (self.bytes > limits.bytes || is_old(front.at))
+        {
             let group_end = front.change.group_end;
             while let Some(entry) = self.entries.pop_front_if(|e| e.change.seq <= group_end) {
                 self.bytes -= entry.change.weight();
                 self.floor = entry.change.position.clone();
+            }
+        }
+        // The oldest gap goes with the changes before it; where there are none, by its age.
+        let (entries, floor) = (&self.entries, &mut self.floor);
+        while let Some(gap) = self.gaps.pop_front_if(|gap| {
+            let first = entries
+                .front()
+                .is_none_or(|e| e.change.position.is_after(&gap.from));
+            !gap.to.is_after(floor) || (first && is_old(gap.at))
+        }) {
+            if gap.to.is_after(floor) {
+                *floor = gap.to;
             }
         }
     }
@@ -174,14 +212,12 @@ impl History {
         if to_floor == Ordering::Less {
             return Located::Expired;
         }
+        if self.gaps.iter().any(|gap| gap.is_around(position)) {
+            return Located::Expired;
+        }
         let seen = self
             .entries
             .partition_point(|e| !e.change.position.is_after(position));
-        let next = self.entries.get(seen).and_then(|e| e.change.base.as_ref());
-        if next.is_some_and(|base| position.is_after(base)) {
-            // Inside a difference: what it tells may lie before the position or after it.
-            return Located::Expired;
-        }
         Located::At(self.floor_seq().forward(seen))
     }
 

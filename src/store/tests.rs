@@ -131,6 +131,39 @@ fn a_bookmark_before_a_difference_can_be_continued() {
     assert_eq!(after(&cache, 16), ["Expired"]);
 }
 
+// An object may have been changed and changed back, or created and deleted.
+#[test]
+fn no_position_is_continued_between_two_states_that_are_the_same() {
+    let mut cache = synced_at(10);
+    let now = Instant::now();
+    let same = || vec![object("a", "u", 5)];
+    assert!(cache.replace(same(), rv(20), now).is_empty());
+    cache.apply(vec![Delta::Modified(object("b", "v", 22))], now);
+    assert!(
+        cache
+            .replace([same(), vec![object("b", "v", 22)]].concat(), rv(22), now)
+            .is_empty()
+    );
+    assert!(
+        cache
+            .replace([same(), vec![object("b", "v", 22)]].concat(), rv(30), now)
+            .is_empty()
+    );
+    for known in [10, 20, 21] {
+        assert_eq!(after(&cache, known), ["22"], "{known}");
+    }
+    for known in [22, 30] {
+        assert_eq!(after(&cache, known), Vec::<String>::new(), "{known}");
+    }
+    for within in [11, 15, 19, 23, 29] {
+        assert_eq!(after(&cache, within), ["Expired"], "{within}");
+    }
+    // What lies before a gap goes with the age of the gap.
+    cache.evict(now + Duration::from_secs(3601));
+    assert_eq!(cache.floor(), &rv(30));
+    assert_eq!(after(&cache, 30), Vec::<String>::new());
+}
+
 #[test]
 fn history_goes_by_bytes_and_groups_go_whole() {
     let now = Instant::now();

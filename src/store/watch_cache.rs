@@ -148,7 +148,8 @@ impl WatchCache {
     ///
     /// The first one makes the cache synced and is no change. A later one is compared with what is
     /// held: the difference is one group of changes of cause [`ChangeCause::Resync`], changed
-    /// objects by ascending version first, then deletions at `version`.
+    /// objects by ascending version first, then deletions at `version`. It may be empty; the
+    /// positions between the two states can't be continued all the same.
     pub fn replace(
         &mut self,
         objects: Vec<Arc<Object>>,
@@ -162,11 +163,12 @@ impl WatchCache {
         }
         let steps = difference(&self.objects, &objects, &version);
         self.objects = objects;
-        let base = std::mem::replace(&mut self.version, version.clone());
+        let before = std::mem::replace(&mut self.version, version.clone());
+        self.history.note_gap(before, version.clone(), now);
         let group_end = self.history.last().forward(steps.len());
         let changes = steps
             .into_iter()
-            .map(|step| self.record(step, Some(&base), &version, group_end, now))
+            .map(|step| self.record(step, ChangeCause::Resync, &version, group_end, now))
             .collect();
         self.history.evict(now);
         changes
@@ -222,7 +224,7 @@ impl WatchCache {
             };
             let position = step.version.clone();
             let group_end = self.history.last().next();
-            changes.push(self.record(step, None, &position, group_end, now));
+            changes.push(self.record(step, ChangeCause::Write, &position, group_end, now));
         }
         self.history.evict(now);
         changes
@@ -264,7 +266,6 @@ impl WatchCache {
                 position: version.clone(),
                 version,
                 cause: ChangeCause::Write,
-                base: None,
                 prev,
                 cur,
             });
@@ -286,7 +287,6 @@ impl WatchCache {
                     version: step.version,
                     position: self.version.clone(),
                     cause: ChangeCause::Resync,
-                    base: None,
                     prev: step.prev,
                     cur: step.cur,
                 })
@@ -302,7 +302,7 @@ impl WatchCache {
     fn record(
         &mut self,
         step: Step,
-        base: Option<&ResourceVersion>,
+        cause: ChangeCause,
         position: &ResourceVersion,
         group_end: Seq,
         now: Instant,
@@ -312,12 +312,7 @@ impl WatchCache {
             group_end,
             version: step.version,
             position: position.clone(),
-            cause: if base.is_some() {
-                ChangeCause::Resync
-            } else {
-                ChangeCause::Write
-            },
-            base: base.cloned(),
+            cause,
             prev: step.prev,
             cur: step.cur,
         });

@@ -1,10 +1,10 @@
 //! One reader of a feed.
 
 mod ahead;
+mod start;
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     task::{Poll, Waker},
     time::Instant,
 };
@@ -12,16 +12,17 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Begin, Closed, Control, Feed, Item, OnExpired, Outcome, Plan, Position, ResetReason, Scope,
+    Closed, Control, Feed, Item, OnExpired, Position, ResetReason, Scope, UpstreamHealth,
     feed::Seat,
     place::Place,
     snapshot::{SnapshotRead, SnapshotStep},
 };
 use crate::{
-    selector::Query,
-    store::{Change, Since},
-    view::{Read, encode_changes},
+    resource::ResourceVersion,
+    store::Since,
+    view::{Backlog, Read},
 };
+use start::Terms;
 
 /// A message stays under this, unless one change alone is larger. Clients refuse 4 MiB by default.
 const MAX_BATCH: usize = 256 * 1024;
@@ -33,13 +34,17 @@ const MAX_BATCH: usize = 256 * 1024;
 pub struct Subscription {
     seat: Seat,
     scope: Scope,
-    begin: Begin,
+    terms: Terms,
     phase: Phase,
     /// Frames that are due before anything else.
     queue: VecDeque<Item>,
+    /// Changes that are due after them: they are told to this reader alone.
+    untold: Backlog,
     ending: Option<Closed>,
     place: Place,
     turn: Option<u64>,
+    /// What the client takes upstream's health for.
+    health: UpstreamHealth,
     gone: bool,
     draining: bool,
     last_sent: Instant,
@@ -55,109 +60,6 @@ enum Phase {
 }
 
 impl Subscription {
-    /// Opens a subscription on a synced feed.
-    pub fn new(feed: &Arc<Feed>, query: &Query, begin: Begin, now: Instant) -> Self {
-        let seat = feed.seat(query, now + begin.bookmark_interval);
-        let scope = feed.scope(query);
-        let head = feed.look().head;
-        let place = Place::at(head, feed.epoch());
-        let mut subscription = Self {
-            seat,
-            scope,
-            phase: Phase::Live,
-            queue: VecDeque::new(),
-            ending: None,
-            place,
-            turn: None,
-            gone: false,
-            draining: false,
-            last_sent: now,
-            begin,
-        };
-        subscription.start();
-        subscription
-    }
-
-    fn start(&mut self) {
-        let current = self.seat.feed.epoch();
-        if self
-            .begin
-            .plan
-            .epoch()
-            .is_some_and(|epoch| epoch != current)
-        {
-            // Rewound since the plan was made.
-            self.started(Outcome::Snapshot);
-            self.expired(ResetReason::Rewound);
-            return;
-        }
-        match self.begin.plan.clone() {
-            Plan::Snapshot(reason) => {
-                self.started(Outcome::Snapshot);
-                self.begin_snapshot(reason);
-            }
-            Plan::After {
-                seq,
-                version,
-                epoch,
-                outcome,
-            } => {
-                self.place = Place {
-                    after: seq,
-                    version,
-                    exact: true,
-                    in_log: self.seat.feed.agrees_with_logs(seq),
-                    epoch,
-                };
-                self.started(outcome);
-                if outcome == Outcome::FromNow {
-                    // Without a position a client that is cut off now would have to start over.
-                    self.bookmark();
-                }
-            }
-            Plan::Ahead { version, epoch } => {
-                self.place.version = version;
-                self.place.epoch = epoch;
-                self.phase = Phase::Ahead;
-                self.started(Outcome::Resumed);
-            }
-            Plan::Difference {
-                changes,
-                head,
-                epoch,
-            } => {
-                self.place = Place::at(head, epoch);
-                self.started(Outcome::Resynced);
-                let told = self.queue.len();
-                self.queue_changes(&changes);
-                if self.queue.len() == told {
-                    self.bookmark();
-                }
-            }
-        }
-    }
-
-    fn started(&mut self, outcome: Outcome) {
-        let epoch = self.place.epoch.to_string();
-        self.control(Control::Started { outcome, epoch });
-    }
-
-    fn control(&mut self, control: Control) {
-        self.queue.push_back(Item::Control(control));
-    }
-
-    fn begin_snapshot(&mut self, reason: Option<ResetReason>) {
-        let (shared, head, epoch) = self.seat.feed.snapshot(&self.seat.view);
-        self.place = Place::at(head, epoch);
-        if let Some(reason) = reason {
-            self.control(Control::Reset {
-                reason,
-                epoch: epoch.to_string(),
-            });
-        }
-        self.phase = Phase::Snapshot(SnapshotRead::new(shared));
-    }
-
     /// The next step of the stream. `Ready(None)` after it has closed. When it is pending, `waker`
     /// is called as soon as there is something to do; [`Feed::tick`] sees to what is due by time.
     pub fn poll_next(&mut self, now: Instant, waker: &Waker) -> Poll<Option<Result<Item, Closed>>> {
@@ -165,6 +67,10 @@ impl Subscription {
             if let Some(item) = self.queue.pop_front() {
                 self.last_sent = now;
                 return Poll::Ready(Some(Ok(item)));
+            }
+            if let Some(events) = self.next_untold() {
+                self.last_sent = now;
+                return Poll::Ready(Some(Ok(Item::Events(vec![events]))));
             }
             if let Some(closed) = self.ending.take() {
                 self.phase = Phase::Closed;
@@ -198,16 +104,15 @@ impl Subscription {
     /// Tells of upstream when that has changed (at the start only if it is bad).
     fn heed_upstream(&mut self) {
         let turn = self.seat.feed.turn();
-        if self.turn == Some(turn) {
+        if self.turn.replace(turn) == Some(turn) {
             return;
         }
-        let first = self.turn.replace(turn).is_none();
         let upstream = self.seat.feed.look().upstream;
         self.gone = upstream.gone;
-        let Some(health) = upstream.health else {
-            return;
-        };
-        if !first || health == super::UpstreamHealth::Degraded {
+        if let Some(health) = upstream.health
+            && health != self.health
+        {
+            self.health = health;
             self.control(Control::Upstream {
                 health,
                 since: upstream.since,
@@ -218,7 +123,7 @@ impl Subscription {
     fn heed_drain(&mut self) {
         if self.seat.feed.drain().has_begun() && !self.draining {
             self.draining = true;
-            let reconnect_delay = self.begin.reconnect_delay;
+            let reconnect_delay = self.terms.reconnect_delay;
             self.control(Control::Draining { reconnect_delay });
         }
     }
@@ -229,7 +134,7 @@ impl Subscription {
             self.ending = Some(Closed::Draining);
             return Step::Again;
         }
-        if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.terms.deadline.is_some_and(|deadline| deadline <= now) {
             self.ending = Some(Closed::Timeout);
             return Step::Again;
         }
@@ -253,7 +158,7 @@ impl Subscription {
     }
 
     fn live_step(&mut self, now: Instant, waker: &Waker) -> Step {
-        if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.terms.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end_with_bookmark(Closed::Timeout);
         }
         if !self.place.in_log {
@@ -308,20 +213,27 @@ impl Subscription {
         };
         self.place.in_log = feed.agrees_with_logs(last.seq);
         self.place.advance(last.seq, Some(last.position.clone()));
-        self.queue_changes(&changes);
+        self.untold = Backlog::new(changes);
         Step::Again
     }
 
-    /// Queues what the view shows of changes. There can be many where a group was large; each
-    /// message stays small all the same.
-    fn queue_changes(&mut self, changes: &[Arc<Change>]) {
-        let pieces = encode_changes(&self.seat.view, changes, MAX_BATCH);
-        let messages = pieces.into_iter().map(|piece| Item::Events(vec![piece]));
-        self.queue.extend(messages);
+    /// The next events of the backlog. There can be many where a group was large; each message
+    /// stays small all the same.
+    fn next_untold(&mut self) -> Option<Bytes> {
+        let (scope, epoch) = (&self.scope, self.place.epoch);
+        let mint = |version: &ResourceVersion| {
+            let version = version.clone();
+            scope.token(&Position { epoch, version })
+        };
+        self.untold.next(&self.seat.view, MAX_BATCH, mint)
+    }
+
+    fn control(&mut self, control: Control) {
+        self.queue.push_back(Item::Control(control));
     }
 
     fn expired(&mut self, reason: ResetReason) -> Step {
-        match self.begin.on_expired {
+        match self.terms.on_expired {
             OnExpired::Reset => self.begin_snapshot(Some(reason)),
             OnExpired::Fail if reason == ResetReason::Rewound => {
                 self.ending = Some(Closed::Rewound);
@@ -369,9 +281,9 @@ impl Subscription {
     /// When something must be said even if nothing happens. A little early, as the ticks that wake
     /// the sleeping come only so often.
     fn due(&self) -> Instant {
-        let interval = self.begin.bookmark_interval;
+        let interval = self.terms.bookmark_interval;
         let bookmark = self.last_sent + interval - (interval / 4).min(Feed::TICK * 2);
-        self.begin
+        self.terms
             .deadline
             .map_or(bookmark, |deadline| deadline.min(bookmark))
     }

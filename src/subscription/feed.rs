@@ -13,6 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Position, Scope, place::Place};
 use crate::{
@@ -56,18 +57,26 @@ pub struct Pulse {
 /// Tells all streams of the process that it is about to stop.
 #[derive(Debug, Default)]
 pub struct Drain {
+    /// The same as `token` says, without a lock.
     begun: AtomicBool,
+    token: CancellationToken,
 }
 
 impl Drain {
-    /// Begins. Streams notice when they are woken next; [`Feed::wake_all`] does that.
+    /// Begins. Subscriptions notice when they are woken next; [`Feed::wake_all`] does that.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
+        self.token.cancel();
     }
 
     /// Whether it has begun.
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// Waits until it begins. Cancel safe.
+    pub fn begun(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.token.clone().cancelled_owned()
     }
 }
 

@@ -283,15 +283,6 @@ fn whoever_starts_from_now_is_told_where_that_is() {
 }
 
 #[test]
-fn a_resource_that_was_not_served_in_between_begins_a_new_epoch() {
-    let feed = feed();
-    feed.set_health(UpstreamHealth::Degraded, true);
-    feed.replace(vec![], rv(1010), false);
-    feed.set_health(UpstreamHealth::Healthy, false);
-    assert_eq!(feed.epoch(), 1);
-}
-
-#[test]
 fn bookmarks_come_in_time_and_advance_over_what_is_filtered_out() {
     let feed = feed();
     let mut told = Told::new(&feed, "app=db", begin(Plan::Snapshot(None)));

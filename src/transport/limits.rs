@@ -44,11 +44,10 @@ pub struct Limits {
     pub keepalive_timeout: Duration,
     /// Longest time for which a response may have bytes to send and no room for a single one;
     /// then its body is dropped, and the stream ends with
-    /// [`stall_trailers`](Self::stall_trailers). Default 30 s.
+    /// [`stall_trailers`](Self::stall_trailers), behind a whole message. Default 30 s.
     pub stall: Duration,
-    /// If the stall has cut a message in two: further time for the peer to take its rest before
-    /// the trailers are sent regardless. grpc-go reports a broken message (INTERNAL) instead of
-    /// the status that follows it. Default 30 s.
+    /// If the stall has cut a message in two: further time for the peer to take its rest, before
+    /// the stream is reset (ENHANCE_YOUR_CALM) instead of ended with trailers. Default 30 s.
     pub stall_finish: Duration,
     /// After the trailers of a stalled stream: time until it is reset as well. Default 5 s.
     pub stall_linger: Duration,

@@ -20,11 +20,8 @@ use tower::ServiceExt as _;
 
 use super::{HttpService, Limits, Stats, segments::Segments};
 
-/// Bytes taken from a body, or handed to `h2`, in one step.
+/// Bytes handed to `h2` in one step, and taken from a body unless its message is longer.
 const STEP: usize = 64 * 1024;
-/// A frame of a body up to this length may be the head of the next one (a length prefix), so no
-/// step ends after it while the body has more.
-const PREFIX: usize = 16;
 
 /// Why a stream ended before its response was complete.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +137,8 @@ enum End {
     Trailers(HeaderMap),
 }
 
-/// Takes everything from the body that is ready now, up to [`STEP`] bytes; fails once the client
-/// has reset the stream.
+/// Takes everything from the body that is ready now, up to the end of the message that exceeds
+/// [`STEP`] bytes; fails once the client has reset the stream.
 fn poll_step(
     cx: &mut Context<'_>,
     send: &mut SendStream<Segments>,
@@ -173,21 +170,17 @@ fn poll_frames(
             Poll::Pending if data.is_empty() => return Poll::Pending,
             Poll::Pending => return Poll::Ready(Ok(End::Open)),
         };
-        let prefix = match frame.into_data() {
-            Ok(bytes) => {
-                let prefix = bytes.len() <= PREFIX;
-                data.push(bytes);
-                prefix
-            }
+        match frame.into_data() {
+            Ok(bytes) => data.push(bytes),
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 return Poll::Ready(Ok(End::Trailers(trailers)));
             }
-        };
+        }
         if body.is_end_stream() {
             return Poll::Ready(Ok(End::Clean));
         }
-        if data.len() >= STEP && !prefix {
+        if data.len() >= STEP && body.size_hint().lower() == 0 {
             return Poll::Ready(Ok(End::Open));
         }
     }
@@ -222,12 +215,12 @@ async fn capacity(
     .await
 }
 
-/// Ends a stalled stream with the caller's trailers.
+/// Ends a stalled stream: with the caller's trailers if the peer holds whole messages, else with a
+/// reset, because no client looks for a status inside a message.
 ///
 /// A message that the peer holds a part of is completed first if the peer opens its window in
-/// time, for some clients report a broken message instead of the status behind it. Nothing waits
-/// for window before the trailers themselves; only a socket that takes no bytes can hold them up,
-/// hence the reset after them.
+/// time. Nothing waits for window before the trailers themselves; only a socket that takes no
+/// bytes can hold them up, hence the reset after them.
 async fn end_stalled(
     send: &mut SendStream<Segments>,
     mut step: Step,
@@ -236,7 +229,12 @@ async fn end_stalled(
     if step.begun {
         let rest = send_step(send, &mut step, false, limits.stall_finish);
         match timeout(limits.stall_finish, rest).await {
-            Ok(Ok(_)) | Ok(Err(Cut::Stalled)) | Err(_) => {}
+            Ok(Ok(_)) => {}
+            Ok(Err(Cut::Stalled)) | Err(_) => {
+                // The gRPC specification's name for it is RESOURCE_EXHAUSTED.
+                send.send_reset(Reason::ENHANCE_YOUR_CALM);
+                return Ok(());
+            }
             Ok(Err(cut)) => return Err(cut),
         }
     }
@@ -247,27 +245,4 @@ async fn end_stalled(
         send.send_reset(Reason::CANCEL);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use bytes::Bytes;
-    use http_body::Frame;
-    use http_body_util::StreamBody;
-
-    use super::*;
-
-    #[test]
-    fn a_step_ends_with_a_message_not_with_its_prefix() {
-        let lengths = [STEP - 3, 5, 100, 5, 100];
-        let frames = lengths.map(|len| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; len]))));
-        let mut body = pin!(Body::new(StreamBody::new(futures::stream::iter(frames))));
-        let mut data = Segments::default();
-        let mut cx = Context::from_waker(Waker::noop());
-        let step = poll_frames(&mut cx, body.as_mut(), &mut data);
-        assert!(matches!(step, Poll::Ready(Ok(End::Open))));
-        assert_eq!(data.len(), STEP - 3 + 5 + 100);
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Cause, Delivery, View, log::Unit, transition};
+use super::{Cause, Deliveries, Delivery, View, log::Unit, transition};
 use crate::{proto::v1, selector::EventType, store::Change};
 
 /// The field number of `WatchResponse.frames`.
@@ -42,75 +42,58 @@ pub(super) fn encode_event(
     prost::encoding::message::encode(FRAMES, &frame, buffer);
 }
 
+/// Appends the events of one change; only the last of them carries the token.
+pub(super) fn encode_change(
+    buffer: &mut BytesMut,
+    deliveries: &Deliveries<'_>,
+    mut token: String,
+    old: bool,
+) {
+    let mut events = deliveries.iter().flatten().peekable();
+    while let Some(delivery) = events.next() {
+        let token = if events.peek().is_none() {
+            std::mem::take(&mut token)
+        } else {
+            String::new()
+        };
+        encode_event(buffer, delivery, token, old);
+    }
+}
+
 /// Turns changes into what a view shows of them, as one contiguous unit; `None` if it shows nothing.
 ///
 /// `changes` holds whole groups: the position of a group is reached only after its last event, so
 /// only that carries a token.
 pub(super) fn encode_unit(view: &View, changes: &[Arc<Change>]) -> Option<Unit> {
+    let shown: Vec<(&Change, Deliveries<'_>)> = changes
+        .iter()
+        .map(|change| (&**change, transition(view.query(), change)))
+        .filter(|(_, deliveries)| deliveries.iter().any(Option::is_some))
+        .collect();
+    let size = shown.iter().map(|(_, deliveries)| size_hint(deliveries));
+    let mut buffer = BytesMut::with_capacity(size.sum());
     let mut unit = Unit::default();
-    let mut buffer = BytesMut::new();
-    encode_each(view, changes, &mut buffer, |change, closes, buffer| {
-        unit.mark(
-            change.seq,
-            buffer.len(),
-            closes.then(|| change.position.clone()),
-        );
-    });
+    for (at, (change, deliveries)) in shown.iter().enumerate() {
+        let closes = shown
+            .get(at + 1)
+            .is_none_or(|(next, _)| next.group_end != change.group_end);
+        let position = closes.then(|| change.position.clone());
+        let token = position.as_ref().map(|position| view.token(position));
+        let token = token.unwrap_or_default();
+        encode_change(&mut buffer, deliveries, token, view.query().include_old());
+        unit.mark(change.seq, buffer.len(), position);
+    }
     unit.bytes = buffer.freeze();
     (!unit.bytes.is_empty()).then_some(unit)
 }
 
-/// Encodes changes (whole groups) for one reader that comes from further back than the view's log
-/// reaches, in pieces of about `max` bytes.
-pub fn encode_changes(view: &View, changes: &[Arc<Change>], max: usize) -> Vec<Bytes> {
-    let mut pieces = Vec::new();
-    let mut buffer = BytesMut::new();
-    encode_each(view, changes, &mut buffer, |_, _, buffer| {
-        if buffer.len() >= max {
-            pieces.push(buffer.split().freeze());
-        }
-    });
-    if !buffer.is_empty() {
-        pieces.push(buffer.freeze());
-    }
-    pieces
-}
-
-/// Appends the events of `changes` to `buffer`; calls `after` behind each, with whether it closes
-/// its group.
-fn encode_each(
-    view: &View,
-    changes: &[Arc<Change>],
-    buffer: &mut BytesMut,
-    mut after: impl FnMut(&Change, bool, &mut BytesMut),
-) {
-    let shown: Vec<(&Change, Delivery<'_>)> = changes
-        .iter()
-        .flat_map(|change| {
-            transition(view.query(), change)
-                .into_iter()
-                .flatten()
-                .map(|d| (&**change, d))
-        })
-        .collect();
-    buffer.reserve(shown.iter().map(|(_, delivery)| size_hint(delivery)).sum());
-    for (at, (change, delivery)) in shown.iter().enumerate() {
-        let closes = shown
-            .get(at + 1)
-            .is_none_or(|(next, _)| next.group_end != change.group_end);
-        let token = if closes {
-            view.token(&change.position)
-        } else {
-            String::new()
-        };
-        encode_event(buffer, delivery, token, view.query().include_old());
-        after(change, closes, buffer);
-    }
-}
-
-fn size_hint(delivery: &Delivery<'_>) -> usize {
+/// About how many bytes the events of one change take.
+pub(super) fn size_hint(deliveries: &Deliveries<'_>) -> usize {
     const HEAD: usize = 256;
-    HEAD + delivery.object.json().len() + delivery.old.map_or(0, |old| old.json().len())
+    let size = |delivery: &Delivery<'_>| {
+        HEAD + delivery.object.json().len() + delivery.old.map_or(0, |old| old.json().len())
+    };
+    deliveries.iter().flatten().map(size).sum()
 }
 
 fn event_type(event: EventType) -> v1::EventType {

@@ -25,13 +25,10 @@ struct Mark {
 }
 
 impl Unit {
-    /// Notes that the events of `seq` reach up to `end`; a change that leads to two events has one
+    /// Notes that the events of `seq` reach up to `end`. A change that leads to two events has one
     /// mark, so that a reader never stops between them.
     pub(super) fn mark(&mut self, seq: Seq, end: usize, position: Option<ResourceVersion>) {
-        match self.marks.last_mut() {
-            Some(last) if last.seq == seq => *last = Mark { seq, end, position },
-            _ => self.marks.push(Mark { seq, end, position }),
-        }
+        self.marks.push(Mark { seq, end, position });
     }
 
     fn last(&self) -> Seq {

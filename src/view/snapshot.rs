@@ -5,14 +5,17 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
-use super::{Cause, Delivery, frame::encode_event};
+use super::{
+    Cause, Delivery,
+    frame::{encode_event, size_hint},
+};
 use crate::{
     resource::{Key, Object},
     selector::{EventType, Query},
     store::{Objects, Seq, Snapshot},
 };
 
-/// A chunk is sent as one message.
+/// A chunk is sent as one message. It ends before this, unless one object alone is larger.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Most objects looked at in one step, so that a filter that matches nothing holds nobody up.
 const STEP_OBJECTS: usize = 4096;
@@ -84,18 +87,20 @@ impl SharedSnapshot {
         };
         let mut buffer = BytesMut::new();
         for _ in 0..STEP_OBJECTS {
-            let Some(object) = walking.next() else {
+            let Some(object) = walking.peek() else {
                 *walk = None;
                 break;
             };
-            if !self.query.membership().matches(&object) {
-                continue;
+            if self.query.membership().matches(object) {
+                let delivery = in_snapshot(object);
+                let size = size_hint(&[Some(delivery), None]);
+                if !buffer.is_empty() && buffer.len() + size > CHUNK_BYTES {
+                    break;
+                }
+                *count += 1;
+                encode_event(&mut buffer, &delivery, String::new(), false);
             }
-            *count += 1;
-            encode_event(&mut buffer, &in_snapshot(&object), String::new(), false);
-            if buffer.len() >= CHUNK_BYTES {
-                break;
-            }
+            walking.advance();
         }
         match (buffer.is_empty(), walk.is_none()) {
             (true, true) => Chunk::End(*count),
@@ -149,7 +154,7 @@ impl Walk {
         }
     }
 
-    fn next(&mut self) -> Option<Arc<Object>> {
+    fn peek(&mut self) -> Option<&Object> {
         while self.batch.is_empty() {
             let (from, to) = self.ranges.pop_front()?;
             let found = self.objects.range(from..).take(Self::BATCH + 1);
@@ -164,6 +169,10 @@ impl Walk {
             self.batch
                 .extend(found.into_iter().map(|(_, object)| object));
         }
-        self.batch.pop_front()
+        self.batch.front().map(|object| &**object)
+    }
+
+    fn advance(&mut self) {
+        self.batch.pop_front();
     }
 }

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, process::Output, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use informerd::proto::v1::{ListResourcesRequest, resource_service_client::ResourceServiceClient};
 use informerd_support::control_plane::ControlPlane;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -16,12 +17,14 @@ use crate::{
     conformance::scenarios,
     request::Ask,
     stage::Kind,
+    subscriber::reason,
     world::{World, quick},
 };
 
 scenarios![
     reflection_describes_every_service,
     health_follows_the_daemon,
+    resources_are_listed_in_order,
     grpcurl_lists_and_watches,
     streams_above_the_limit_wait,
 ];
@@ -96,9 +99,26 @@ async fn reflection_describes_every_service(kind: Kind) {
     world.finish(&quick(0)).await;
 }
 
-/// SERVING from the first moment on, and not any more while draining.
+/// By group, version and name, in whatever order the apiserver tells them.
+async fn resources_are_listed_in_order(kind: Kind) {
+    let world = World::new(kind, "order", &[], &[]).await;
+    let mut client = ResourceServiceClient::new(world.channel());
+    let listed = client.list_resources(ListResourcesRequest {}).await;
+    let listed = listed.expect("answered").into_inner().resources;
+    let names: Vec<_> = listed
+        .into_iter()
+        .map(|resource| resource.resource.expect("a name"))
+        .map(|name| (name.group, name.version, name.resource))
+        .collect();
+    let pods = |name: &(String, String, String)| (name.0.as_str(), name.2.as_str()) == ("", "pods");
+    assert!(names.iter().any(pods) && names.is_sorted(), "{names:#?}");
+    world.finish(&quick(0)).await;
+}
+
+/// SERVING from the first moment on, and not any more while draining; who watches it doesn't hold
+/// up the end.
 async fn health_follows_the_daemon(kind: Kind) {
-    let world = World::new(kind, "health", &[], &[]).await;
+    let world = World::new(kind, "health", &[], &["--drain", "1h"]).await;
     let mut client = HealthClient::new(world.channel());
     let request = |service: &str| HealthCheckRequest {
         service: service.into(),
@@ -119,7 +139,11 @@ async fn health_follows_the_daemon(kind: Kind) {
     for mut watch in watches {
         let next = watch.message().await.expect("told before the end");
         assert_eq!(next.expect("open").status(), ServingStatus::NotServing);
+        let end = watch.message().await.expect_err("it ends");
+        assert_eq!(end.code(), Code::Unavailable, "{end:?}");
+        assert_eq!(reason(&end), "DRAINING");
     }
+    assert_eq!(world.daemon.ended().await, Some(0));
 }
 
 /// The built grpcurl. Where there is none the test says so; in CI that is a failure.
@@ -173,7 +197,7 @@ async fn grpcurl_lists_and_watches(kind: Kind) {
     let request = json!({
         "resource": {"resource": "configmaps"},
         "filter": {"namespaces": [world.namespace], "labelSelector": "a=b"},
-        "timeout": "1s",
+        "timeout": "5s",
     });
     let request = request.to_string();
     let method = "informerd.v1.WatchService/Watch";

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubernetes_asyncio import client, config
@@ -14,17 +14,7 @@ from workload import Pods
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-
-class StartDaemon(Protocol):
-    """Starts a daemon that belongs to the test."""
-
-    def __call__(self, testbed: Testbed, *arguments: str) -> Daemon: ...
-
-
-class StartTestbed(Protocol):
-    """Starts a control plane that belongs to the test."""
-
-    def __call__(self, *apiserver_flags: str) -> Testbed: ...
+    from testbed import StartDaemon, StartTestbed
 
 
 @contextmanager

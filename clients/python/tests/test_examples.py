@@ -1,116 +1,38 @@
-"""The examples, each as a user runs it: one process, against the daemon and a real apiserver."""
+"""The examples, each as a user runs it: one process, against the daemon and a real apiserver.
+
+Those in Python and their twins in Rust print the same, so each test judges both.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import signal
-import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from example import Example, running
 from kubernetes_asyncio import client, config
-from testbed import LIMIT, ROOT
 from workload import Pods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from conftest import StartDaemon, StartTestbed
-    from testbed import Daemon, Testbed
-
-PACKAGE = ROOT / "clients/python"
+    from testbed import Daemon, StartDaemon, StartTestbed, Testbed
 
 
-class Example:
-    """A running example. What it prints is compared line by line."""
+class Run(Protocol):
+    """Runs an example in the language that is the test's turn."""
 
-    def __init__(self, process: asyncio.subprocess.Process, errors: Path) -> None:
-        self._process = process
-        self._errors = errors
-
-    async def line(self) -> str | None:
-        """Read the next line; None at the end."""
-        assert self._process.stdout is not None
-        try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), LIMIT)
-        except asyncio.TimeoutError:
-            pytest.fail(f"the example prints nothing; its errors:\n{self.errors()}")
-        return line.decode().rstrip("\n") if line else None
-
-    async def prints(self, *expected: str, only: Callable[[str], bool] | None = None) -> None:
-        """Compare the next lines, of those that ``only`` lets through."""
-        found: list[str | None] = []
-        while len(found) < len(expected):
-            line = await self.line()
-            if line is None or only is None or only(line):
-                found.append(line)
-            if line is None:
-                break
-        assert found == list(expected), self.errors()
-
-    async def ends(self) -> None:
-        """Wait for its end by itself, without another word."""
-        await self.prints_no_more()
-        assert await asyncio.wait_for(self._process.wait(), LIMIT) == 0, self.errors()
-        assert not self.errors()
-
-    async def interrupt(self) -> None:
-        """Press Ctrl-C and wait for the end, which leaves no warnings behind."""
-        self._process.send_signal(signal.SIGINT)
-        await self.prints_no_more()
-        code = await asyncio.wait_for(self._process.wait(), LIMIT)
-        assert code == -signal.SIGINT, self.errors()
-        # Nothing but the traceback: no session left open, no task left behind.
-        errors = self.errors()
-        assert errors.startswith("Traceback"), errors
-        assert errors.endswith("\nKeyboardInterrupt\n"), errors
-
-    async def prints_no_more(self) -> None:
-        """Compare with the end of the output."""
-        rest = []
-        while (line := await self.line()) is not None:
-            rest.append(line)
-        assert rest == [], self.errors()
-
-    def errors(self) -> str:
-        """Return what it has written to stderr."""
-        return self._errors.read_text()
+    def __call__(
+        self, daemon: Daemon, testbed: Testbed, name: str, *arguments: str
+    ) -> AbstractAsyncContextManager[Example]: ...
 
 
-@asynccontextmanager
-async def running(
-    daemon: Daemon, testbed: Testbed, folder: Path, name: str, *arguments: str
-) -> AsyncIterator[Example]:
-    """Run an example; it is killed if it doesn't end inside."""
-    # What is already on the path goes first, so that an installed package can be tested.
-    path = [given] if (given := os.environ.get("PYTHONPATH")) else []
-    environment = os.environ | {
-        "INFORMERD_SERVER": daemon.address,
-        "KUBECONFIG": str(testbed.kubeconfig),
-        "PYTHONPATH": os.pathsep.join([*path, str(PACKAGE / "src")]),
-        "PYTHONUNBUFFERED": "1",
-    }
-    errors = folder / f"{name}.stderr"
-    with errors.open("w") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(PACKAGE / "examples" / f"{name}.py"),
-            *arguments,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-        )
-    try:
-        yield Example(process, errors)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+@pytest.fixture(params=["python", "rust"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Give each test to both languages."""
+    return partial(running, request.param, tmp_path)
 
 
 def version(pod: Any) -> str:
@@ -120,13 +42,13 @@ def version(pod: Any) -> str:
     return text
 
 
-async def test_basic_watch(daemon: Daemon, testbed: Testbed, pods: Pods, tmp_path: Path) -> None:
+async def test_basic_watch(run: Run, daemon: Daemon, testbed: Testbed, pods: Pods) -> None:
     def event(kind: str, name: str, phase: str, node: str) -> list[str]:
         place = [f"  Namespace: {pods.namespace}", f"  Phase: {phase}", f"  Node: {node}"]
         return [f"{kind}: Pod {name}", *place, "---"]
 
     await pods.create("before", nodeName="node-a")
-    async with running(daemon, testbed, tmp_path, "basic_watch", pods.namespace) as example:
+    async with run(daemon, testbed, "basic_watch", pods.namespace) as example:
         await example.prints(f"Starting to watch pods in {pods.namespace} namespace...")
         await example.prints(*event("ADDED", "before", "Pending", "node-a"))
         await pods.create("target-pod")
@@ -142,12 +64,10 @@ async def test_basic_watch(daemon: Daemon, testbed: Testbed, pods: Pods, tmp_pat
         await example.ends()
 
 
-async def test_resource_version(
-    daemon: Daemon, testbed: Testbed, pods: Pods, tmp_path: Path
-) -> None:
+async def test_resource_version(run: Run, daemon: Daemon, testbed: Testbed, pods: Pods) -> None:
     await pods.create("listed")
     arguments = (pods.namespace, "8")
-    async with running(daemon, testbed, tmp_path, "resource_version", *arguments) as example:
+    async with run(daemon, testbed, "resource_version", *arguments) as example:
         first = await example.line()
         assert first is not None, example.errors()
         assert re.fullmatch(r"Starting watch from resource version: [0-9]+", first)
@@ -177,7 +97,7 @@ async def test_resource_version(
 
 
 async def test_multiple_resources(
-    daemon: Daemon, testbed: Testbed, pods: Pods, api_client: Any, tmp_path: Path
+    run: Run, daemon: Daemon, testbed: Testbed, pods: Pods, api_client: Any
 ) -> None:
     apps = client.AppsV1Api(api_client)
     labels = {"app": "web"}
@@ -192,11 +112,13 @@ async def test_multiple_resources(
             ),
         ),
     )
-    async with running(daemon, testbed, tmp_path, "multiple_resources", pods.namespace) as example:
+    before = daemon.metric("informerd_streams_started_total")
+    async with run(daemon, testbed, "multiple_resources", pods.namespace) as example:
         await pods.create("a")
         await example.prints("POD ADDED: a")
         await apps.create_namespaced_deployment(pods.namespace, deployment)
         await example.prints("DEPLOYMENT ADDED: web")
+        assert daemon.metric("informerd_streams_started_total") == before + 2
         await pods.label("a", {"k": "v"})
         await example.prints("POD MODIFIED: a")
         await apps.delete_namespaced_deployment("web", pods.namespace)
@@ -206,9 +128,7 @@ async def test_multiple_resources(
         await example.interrupt()
 
 
-async def test_label_selectors(
-    daemon: Daemon, testbed: Testbed, pods: Pods, tmp_path: Path
-) -> None:
+async def test_label_selectors(run: Run, daemon: Daemon, testbed: Testbed, pods: Pods) -> None:
     nginx = {"app": "nginx", "env": "production"}
 
     def event(kind: str, name: str, labels: dict[str, str], then: str) -> list[str]:
@@ -216,7 +136,7 @@ async def test_label_selectors(
 
     created = "New nginx production pod created"
     removed = "Nginx production pod removed"
-    async with running(daemon, testbed, tmp_path, "label_selectors", pods.namespace) as example:
+    async with run(daemon, testbed, "label_selectors", pods.namespace) as example:
         await pods.create("other", {"app": "nginx", "env": "test"})
         await pods.create("web", nginx)
         await example.prints(*event("ADDED", "web", nginx, created))
@@ -237,11 +157,9 @@ async def test_label_selectors(
         await example.interrupt()
 
 
-async def test_simple_controller(
-    daemon: Daemon, testbed: Testbed, pods: Pods, tmp_path: Path
-) -> None:
+async def test_simple_controller(run: Run, daemon: Daemon, testbed: Testbed, pods: Pods) -> None:
     managed = {"managed-by": "simple-controller"}
-    async with running(daemon, testbed, tmp_path, "simple_controller", pods.namespace) as example:
+    async with run(daemon, testbed, "simple_controller", pods.namespace) as example:
         await example.prints("Starting simple pod controller...")
         await pods.create("other")
         await pods.create("web", managed)
@@ -269,13 +187,13 @@ async def test_simple_controller(
 
 
 async def test_simple_controller_finishes_what_was_deleted_without_it(
-    daemon: Daemon, testbed: Testbed, pods: Pods, tmp_path: Path
+    run: Run, daemon: Daemon, testbed: Testbed, pods: Pods
 ) -> None:
     finalizer = "simple-controller/cleanup"
     await pods.create("web", {"managed-by": "simple-controller"})
     await pods.finalize("web", [finalizer, "example.test/other"])
     await pods.delete("web")
-    async with running(daemon, testbed, tmp_path, "simple_controller", pods.namespace) as example:
+    async with run(daemon, testbed, "simple_controller", pods.namespace) as example:
         await example.prints(
             "Starting simple pod controller...",
             "Controller: Pod web is being deleted",
@@ -290,11 +208,11 @@ async def test_simple_controller_finishes_what_was_deleted_without_it(
 
 
 async def test_resilient_watch_does_not_notice_a_restart(
-    start_daemon: StartDaemon, testbed: Testbed, pods: Pods, tmp_path: Path
+    run: Run, start_daemon: StartDaemon, testbed: Testbed, pods: Pods
 ) -> None:
     daemon = start_daemon(testbed)
     first = await pods.create("a")
-    async with running(daemon, testbed, tmp_path, "resilient_watch", pods.namespace) as example:
+    async with run(daemon, testbed, "resilient_watch", pods.namespace) as example:
         await example.prints("Starting watch (attempt 1)", f"ADDED: a (rv: {version(first)})")
         daemon.kill()
         missed = await pods.create("b")
@@ -306,7 +224,7 @@ async def test_resilient_watch_does_not_notice_a_restart(
 
 
 async def test_resilient_watch_starts_anew_when_its_position_has_expired(
-    start_testbed: StartTestbed, start_daemon: StartDaemon, tmp_path: Path
+    run: Run, start_testbed: StartTestbed, start_daemon: StartDaemon
 ) -> None:
     testbed = start_testbed()
     configuration = client.Configuration()
@@ -319,21 +237,21 @@ async def test_resilient_watch_starts_anew_when_its_position_has_expired(
     testbed.start_apiserver()
     daemon = start_daemon(testbed)
     arguments = (pods.namespace, "1")
-    async with running(daemon, testbed, tmp_path, "resilient_watch", *arguments) as example:
+    async with run(daemon, testbed, "resilient_watch", *arguments) as example:
         await example.prints("Starting watch (attempt 1)")
         error = await example.line() or ""
         assert error.startswith("Watch error: "), example.errors()
         while "Resource version expired" not in (line := await example.line() or ""):
             assert line, example.errors()
             error += line
-        assert re.search(r"'code': 410\b", error), error
+        assert example.language == "rust" or re.search(r"'code': 410\b", error), error
         assert line == "Resource version expired, restarting watch"
         await example.prints("Starting watch (attempt 1)", f"ADDED: a (rv: {version(first)})")
         await example.interrupt()
 
 
 async def test_cluster_wide(
-    daemon: Daemon, testbed: Testbed, pods: Pods, api_client: Any, tmp_path: Path
+    run: Run, daemon: Daemon, testbed: Testbed, pods: Pods, api_client: Any
 ) -> None:
     system = Pods(client.CoreV1Api(api_client), "kube-system")
     mine = {f"{pods.namespace}/web", f"kube-system/{pods.namespace}"}
@@ -345,7 +263,7 @@ async def test_cluster_wide(
             block[0] = header[1] in mine
         return block[0]
 
-    async with running(daemon, testbed, tmp_path, "cluster_wide") as example:
+    async with run(daemon, testbed, "cluster_wide") as example:
         await example.prints("Watching all pods cluster-wide...")
         resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}
         await pods.create("web", resources=resources)

@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Longest wait for a process that reports nothing; a healthy one takes some seconds.
@@ -195,15 +195,15 @@ class Daemon:
         return text
 
     def metric(self, name: str, labels: str = "") -> float:
-        """Sum up a metric over all its label sets whose text contains ``labels``."""
-        values = [
+        """Sum up a metric over all its label sets whose text contains ``labels``.
+
+        What the daemon has not counted yet is 0. Names of counters end in ``_total``.
+        """
+        return sum(
             float(line.rsplit(" ", 1)[1])
             for line in self.page("/metrics").splitlines()
             if line.startswith((f"{name}{{", f"{name} ")) and labels in line
-        ]
-        if not values and not labels:
-            raise KeyError(name)
-        return sum(values)
+        )
 
     def close(self) -> None:
         """End it if it runs, and print the end of its log, which pytest shows for a failed test."""
@@ -238,6 +238,18 @@ class Daemon:
                 if (addresses := _serving_line(line)) is not None:
                     serving.put(addresses)
         serving.put(None)
+
+
+class StartDaemon(Protocol):
+    """Starts a daemon that belongs to the test."""
+
+    def __call__(self, testbed: Testbed, *arguments: str) -> Daemon: ...
+
+
+class StartTestbed(Protocol):
+    """Starts a control plane that belongs to the test."""
+
+    def __call__(self, *apiserver_flags: str) -> Testbed: ...
 
 
 def _serving_line(line: str) -> tuple[str, str] | None:

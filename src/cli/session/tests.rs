@@ -91,7 +91,7 @@ async fn events_remarks_and_the_position_each_go_their_way() {
         names(),
         state(&path),
     );
-    let watch = Watch::scripted(vec![
+    let watch = Steps::scripted(vec![
         (event("a"), None),
         (snapshot_end(), Some("t1")),
         (event("b"), Some("t2")),
@@ -113,7 +113,7 @@ async fn a_position_is_never_ahead_of_the_output() {
         names(),
         state(&path),
     );
-    let watch = Watch::scripted(vec![(event("a"), Some("t1"))]);
+    let watch = Steps::scripted(vec![(event("a"), Some("t1"))]);
     let error = session.run(watch).await.expect_err("nobody reads");
     assert_eq!(error.code(), 0, "{error}");
     assert!(!path.exists());
@@ -126,7 +126,7 @@ async fn a_token_of_another_watch_is_explained() {
     let run = |state: Option<State>, reason: &str| {
         let out = Box::new(Paper::default());
         let session = Session::new(out.clone(), out, names(), state);
-        session.run(Watch::scripted(vec![(Err(refused(reason)), None)]))
+        session.run(Steps::scripted(vec![(Err(refused(reason)), None)]))
     };
     fs::write(&path, "t1\n").expect("written");
     let error = run(state(&path), "TOKEN_MISMATCH")

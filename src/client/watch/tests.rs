@@ -1,253 +1,257 @@
-//! The resume loop over scripted streams.
+//! The typed watch over scripted steps.
 
-use parking_lot::Mutex;
-
-use futures::stream::BoxStream;
-use tonic_types::StatusExt as _;
-use v1::{frame::Frame, watch_request::Start};
+use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 
 use super::*;
+use crate::{
+    client::{
+        Bookmark, CallError, Cause, ChangeKind, Client, Notice, ResetReason, SnapshotEnd, Step,
+        WatchBuilder,
+    },
+    proto::v1,
+};
 
-type Script = Vec<Result<Vec<Result<v1::WatchResponse, Status>>, Status>>;
-
-/// Plays one script per opened stream and keeps the requests. A script that is used up stands
-/// for a server that keeps the stream open for ever.
-struct Fake {
-    scripts: std::vec::IntoIter<Result<Vec<Result<v1::WatchResponse, Status>>, Status>>,
-    requests: Arc<Mutex<Vec<v1::WatchRequest>>>,
-}
-
-impl Transport for Fake {
-    type Messages = BoxStream<'static, Result<v1::WatchResponse, Status>>;
-
-    async fn open(&mut self, request: v1::WatchRequest) -> Result<Self::Messages, Status> {
-        self.requests.lock().push(request);
-        match self.scripts.next() {
-            Some(script) => Ok(Box::pin(stream::iter(script?))),
-            None => Ok(Box::pin(stream::pending())),
-        }
-    }
-}
-
-fn play(builder: WatchBuilder, scripts: Script) -> (Watch, Arc<Mutex<Vec<v1::WatchRequest>>>) {
-    let requests = Arc::default();
-    let fake = Fake {
-        scripts: scripts.into_iter(),
-        requests: Arc::clone(&requests),
-    };
-    (Watch::new(fake, builder, || 0.0), requests)
-}
-
-fn batch(frames: Vec<Frame>) -> Result<v1::WatchResponse, Status> {
-    let frames = frames.into_iter();
-    Ok(v1::WatchResponse {
-        frames: frames.map(|f| v1::Frame { frame: Some(f) }).collect(),
-    })
-}
-
-fn started(outcome: v1::StartOutcome) -> Frame {
-    Frame::Started(v1::Started {
-        outcome: outcome.into(),
-        ..Default::default()
-    })
-}
-
-fn event(name: &str, token: &str) -> Frame {
-    Frame::Event(v1::Event {
+/// A step of an object whose JSON has `data` as it stands.
+fn step(kind: v1::EventType, cause: v1::EventCause, name: &str, data: &str) -> Step {
+    let object = format!(
+        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"t"}},"data":{data}}}"#
+    );
+    Step::Event(v1::Event {
+        r#type: kind.into(),
+        cause: cause.into(),
+        namespace: "t".into(),
         name: name.into(),
-        resume_token: token.into(),
+        uid: format!("uid of {name}"),
+        resource_version: "7".into(),
+        object: object.into(),
         ..Default::default()
     })
 }
 
-fn snapshot_end(token: &str) -> Frame {
-    Frame::SnapshotEnd(v1::SnapshotEnd {
-        resume_token: token.into(),
-        ..Default::default()
-    })
+fn modified(name: &str, data: &str) -> Step {
+    step(v1::EventType::Modified, v1::EventCause::Change, name, data)
 }
 
-fn pods() -> WatchBuilder {
-    WatchBuilder::new("", "v1", "pods")
-}
-
-fn word(step: &Step) -> String {
-    match step {
-        Step::Started(_) => "started".into(),
-        Step::Event(event) => event.name.clone(),
-        Step::SnapshotEnd(_) => "end".into(),
-        Step::Bookmark(_) => "bookmark".into(),
-        Step::Reset(reason) => format!("reset {reason:?}"),
-        Step::UpstreamState(_) => "upstream".into(),
-        Step::Draining(_) => "draining".into(),
-        Step::Disconnected { error, .. } => format!("broken: {error}"),
-    }
-}
-
-/// The next `count` steps in words.
-async fn words(watch: &mut Watch, count: usize) -> Vec<String> {
-    let mut words = Vec::new();
-    for _ in 0..count {
-        let step = watch.next().await.expect("not over").expect("no error");
-        words.push(word(&step));
-    }
-    words
-}
-
-fn starts(requests: &Mutex<Vec<v1::WatchRequest>>) -> Vec<Option<Start>> {
-    let requests = requests.lock();
-    requests.iter().map(|r| r.start.clone()).collect()
+fn scripted<K>(steps: Vec<(Step, Option<&str>)>) -> Watch<K> {
+    let items = steps.into_iter().map(|(step, token)| (Ok(step), token));
+    Watch::new(Steps::scripted(items.collect()))
 }
 
 #[tokio::test]
-async fn continues_with_the_last_token_after_a_break() {
-    use v1::StartOutcome::{Resumed, Snapshot};
-    let (mut watch, requests) = play(
-        pods(),
-        vec![
-            Ok(vec![
-                batch(vec![started(Snapshot), event("a", ""), snapshot_end("t1")]),
-                batch(vec![event("b", "t2"), event("c", "t3")]),
-                Err(Status::unavailable("reset by peer")),
-            ]),
-            Err(Status::unavailable("refused")),
-            Ok(vec![batch(vec![started(Resumed), event("d", "t4")])]),
-        ],
-    );
-    let expected = [
-        "started",
-        "a",
-        "end",
-        "b",
-        "c",
-        "broken: reset by peer",
-        "broken: refused",
-        "started",
-        "d",
-        "broken: the stream ended early",
+async fn every_step_becomes_its_event() {
+    use v1::{EventCause as C, EventType as T};
+    let cases = [
+        (T::Added, C::Snapshot, "ADDED", Cause::Snapshot),
+        (T::Added, C::Entered, "ADDED", Cause::Entered),
+        (T::Modified, C::Change, "MODIFIED", Cause::Change),
+        (T::Modified, C::Resync, "MODIFIED", Cause::Resync),
+        (T::Deleted, C::Left, "DELETED", Cause::Left),
+        (T::Deleted, C::Unspecified, "DELETED", Cause::Unknown),
     ];
-    assert_eq!(words(&mut watch, expected.len()).await, expected);
-    assert_eq!(watch.token(), Some("t4"));
-    let token = |t: &str| Some(Start::ResumeToken(t.into()));
-    assert_eq!(starts(&requests), [None, token("t3"), token("t3")]);
+    let steps = cases.map(|(kind, cause, ..)| (step(kind, cause, "a", r#"{"k":"v"}"#), None));
+    let mut watch = scripted::<ConfigMap>(steps.into());
+    for (_, _, word, cause) in cases {
+        let event = watch.next().await.expect("an item").expect("readable");
+        let (kind, change) = event.change().expect("a change");
+        assert_eq!((kind.as_str(), change.cause), (word, cause));
+        assert_eq!(change.object.metadata.name.as_deref(), Some("a"));
+        let data = change.object.data.as_ref().expect("data");
+        assert_eq!(data["k"], "v");
+        assert_eq!((&*change.namespace, &*change.name), ("t", "a"));
+        assert_eq!((&*change.uid, &*change.resource_version), ("uid of a", "7"));
+    }
+    assert!(watch.next().await.is_none());
+    assert!(watch.next().await.is_none(), "the end stays the end");
 }
 
 #[tokio::test]
-async fn takes_a_token_only_with_its_event() {
-    let (mut watch, _) = play(
-        pods().from_token("t0"),
-        vec![Ok(vec![batch(vec![event("a", "t1"), event("b", "t2")])])],
-    );
-    assert_eq!(watch.token(), Some("t0"));
-    words(&mut watch, 1).await;
-    assert_eq!(watch.token(), Some("t1"), "t2 was received, not handed out");
-    words(&mut watch, 1).await;
-    assert_eq!(watch.token(), Some("t2"));
-}
-
-#[tokio::test]
-async fn a_break_inside_a_snapshot_leaves_no_ghosts() {
-    use v1::StartOutcome::Snapshot;
-    let (mut watch, requests) = play(
-        pods(),
-        vec![
-            Ok(vec![
-                batch(vec![started(Snapshot), event("ghost", "")]),
-                Err(Status::unavailable("gone")),
-            ]),
-            // The second attempt breaks before it says anything: the reset is still due.
-            Ok(vec![]),
-            Ok(vec![batch(vec![
-                started(Snapshot),
-                event("a", ""),
-                snapshot_end("t1"),
-            ])]),
-        ],
-    );
+async fn what_happened_to_no_object_is_told_apart() {
+    let silence = prost_types::Duration {
+        seconds: 3,
+        nanos: 0,
+    };
+    let mut watch = scripted::<ConfigMap>(vec![
+        (Step::Started(v1::Started::default()), None),
+        (
+            Step::SnapshotEnd(v1::SnapshotEnd {
+                resource_version: "8".into(),
+                count: 2,
+                ..Default::default()
+            }),
+            Some("t8"),
+        ),
+        (
+            Step::Bookmark(v1::Bookmark {
+                resource_version: "9".into(),
+                upstream_silence: Some(silence),
+                ..Default::default()
+            }),
+            Some("t9"),
+        ),
+        (Step::Reset(ResetReason::Lagged), None),
+    ]);
+    let mut events = Vec::new();
+    while let Some(event) = watch.next().await {
+        events.push((event.expect("no error"), watch.token().map(str::to_owned)));
+    }
+    let end = SnapshotEnd {
+        resource_version: "8".into(),
+        count: Some(2),
+    };
+    let bookmark = Bookmark {
+        resource_version: "9".into(),
+        upstream_silence: Some(std::time::Duration::from_secs(3)),
+    };
     let expected = [
-        "started",
-        "ghost",
-        "broken: gone",
-        "broken: the stream ended early",
-        "started",
-        "reset Interrupted",
-        "a",
-        "end",
+        (Event::Notice(Notice::Started(v1::Started::default())), None),
+        (Event::SnapshotEnd(end), Some("t8".to_owned())),
+        (Event::Bookmark(bookmark), Some("t9".to_owned())),
+        (Event::Reset(ResetReason::Lagged), None),
     ];
-    assert_eq!(words(&mut watch, expected.len()).await, expected);
-    assert_eq!(watch.token(), Some("t1"));
-    assert_eq!(starts(&requests), [None, None, None]);
+    assert_eq!(events, expected);
 }
 
 #[tokio::test]
-async fn a_reset_takes_the_token_away() {
-    let reset = Frame::Reset(v1::Reset {
-        reason: v1::ResetReason::Lagged.into(),
-        ..Default::default()
-    });
-    let (mut watch, _) = play(
-        pods().from_token("t0"),
-        vec![Ok(vec![batch(vec![reset, event("a", "")])])],
+async fn an_object_of_another_shape_is_named_and_does_not_end_the_watch() {
+    let mut watch = scripted::<ConfigMap>(vec![
+        (modified("odd", r#"{"k":5}"#), Some("t1")),
+        (modified("fine", r#"{"k":"v"}"#), Some("t2")),
+    ]);
+    let error = watch.next().await.expect("an item").expect_err("odd");
+    assert!(!error.ends_watch());
+    assert_eq!(watch.token(), Some("t1"), "the position has moved past it");
+    let text = error.to_string();
+    let WatchError::Object(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.kind, ChangeKind::Modified);
+    assert_eq!((&*error.namespace, &*error.name), ("t", "odd"));
+    assert_eq!(error.path, "data.k");
+    assert!(
+        text.starts_with("cannot read t/odd at resourceVersion 7: data.k: invalid type: "),
+        "{text}"
     );
-    assert_eq!(words(&mut watch, 1).await, ["reset Lagged"]);
-    assert_eq!(watch.token(), None);
+    let event = watch.next().await.expect("goes on").expect("readable");
+    assert_eq!(
+        event.change().map(|(_, change)| &*change.name),
+        Some("fine")
+    );
 }
 
 #[tokio::test]
-async fn an_error_that_stays_is_the_last_word() {
-    let (mut watch, _) = play(
-        pods().from_token("of another filter"),
-        vec![Err(Status::invalid_argument(
-            "the token is of another filter",
-        ))],
+async fn the_old_state_comes_beside_the_new() {
+    let Step::Event(mut event) = modified("a", r#"{"k":"new"}"#) else {
+        panic!("an event");
+    };
+    event.old_object =
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{},"data":{"k":"old"}}"#.into();
+    let mut watch = scripted::<ConfigMap>(vec![(Step::Event(event), None)]);
+    let event = watch.next().await.expect("an item").expect("readable");
+    let Event::Modified(change) = event else {
+        panic!("{event:?}");
+    };
+    let data = |object: &ConfigMap| object.data.clone().expect("data")["k"].clone();
+    assert_eq!(data(&change.object), "new");
+    assert_eq!(change.old.map(|old| data(&old)), Some("old".to_owned()));
+}
+
+#[tokio::test]
+async fn types_that_nobody_knows_are_left_out() {
+    let unknown = step(
+        v1::EventType::Unspecified,
+        v1::EventCause::Change,
+        "a",
+        "{}",
     );
+    let mut watch = scripted::<ConfigMap>(vec![(unknown, None), (modified("b", "{}"), None)]);
+    let event = watch.next().await.expect("an item").expect("readable");
+    assert_eq!(event.change().map(|(_, change)| &*change.name), Some("b"));
+}
+
+#[tokio::test]
+async fn the_last_error_is_the_last_item() {
+    let refused = CallError::unavailable("gone");
+    let mut watch: Watch<ConfigMap> =
+        Watch::new(Steps::scripted(vec![(Err(refused.clone()), Some("t1"))]));
     let error = watch.next().await.expect("an item").expect_err("refused");
-    assert_eq!(error.to_string(), "the token is of another filter");
+    assert!(error.ends_watch());
+    assert_eq!(error, WatchError::Call(refused));
     assert!(watch.next().await.is_none());
-    assert_eq!(watch.token(), Some("of another filter"));
+    assert_eq!(watch.token(), Some("t1"));
 }
 
 #[tokio::test]
-async fn ends_with_ok_after_its_planned_length() {
-    let (mut watch, requests) = play(
-        pods().timeout(Duration::from_secs(60)),
-        vec![Ok(vec![batch(vec![event("a", "t1")])])],
+async fn a_stop_wakes_the_poll_that_waits() {
+    let mut watch: Watch<ConfigMap> = Watch::new(Steps::silent());
+    let handle = watch.stop_handle();
+    let mut next = watch.next();
+    assert!((&mut next).now_or_never().is_none(), "nothing comes");
+    let (ended, ()) = tokio::join!(next, async { handle.stop() });
+    assert!(ended.is_none());
+    assert!(handle.is_stopped());
+}
+
+#[tokio::test]
+async fn nothing_comes_after_a_stop_and_the_token_stays() {
+    let mut watch = scripted::<ConfigMap>(vec![
+        (modified("a", "{}"), Some("t1")),
+        (modified("b", "{}"), Some("t2")),
+    ]);
+    assert!(watch.next().await.is_some());
+    watch.stop();
+    assert!(
+        watch.next().await.is_none(),
+        "b was received, not handed out"
     );
-    assert_eq!(words(&mut watch, 1).await, ["a"]);
-    assert!(watch.next().await.is_none());
-    let requests = requests.lock();
-    assert!(requests[0].timeout.is_some());
+    assert_eq!(watch.token(), Some("t1"));
+}
+
+/// The resource that a builder asks for.
+fn asked<T>(builder: WatchBuilder<T>) -> (String, String, String) {
+    let resource = builder.request.resource.expect("a resource");
+    (resource.group, resource.version, resource.resource)
+}
+
+fn words(group: &str, version: &str, resource: &str) -> (String, String, String) {
+    (group.into(), version.into(), resource.into())
 }
 
 #[tokio::test]
-async fn a_planned_length_that_is_over_opens_no_stream() {
-    let (mut watch, requests) = play(pods().timeout(Duration::ZERO), vec![]);
-    assert!(watch.next().await.is_none());
-    assert!(starts(&requests).is_empty());
-}
-
-#[tokio::test]
-async fn no_pause_outlasts_the_planned_length() {
-    let mut details = tonic_types::ErrorDetails::new();
-    details.set_retry_info(Some(Duration::from_secs(3_600)));
-    let draining = Status::with_error_details(tonic::Code::Unavailable, "draining", details);
-    let (mut watch, requests) = play(
-        pods().timeout(Duration::from_millis(20)),
-        vec![Err(draining)],
+async fn a_type_brings_its_resource() {
+    use k8s_openapi::api::apps::v1::Deployment;
+    let client = Client::lazy("127.0.0.1:1").expect("an address");
+    let deployments = || words("apps", "v1", "deployments");
+    assert_eq!(
+        asked(client.watch::<ConfigMap>()),
+        words("", "v1", "configmaps")
     );
-    assert_eq!(words(&mut watch, 1).await, ["broken: draining"]);
-    assert!(watch.next().await.is_none());
-    assert_eq!(starts(&requests).len(), 1);
+    assert_eq!(asked(client.watch::<Deployment>()), deployments());
+    let partial = client.watch::<PartialObjectMeta<Deployment>>();
+    assert_eq!(asked(partial), deployments());
+    let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
+    let resource = ApiResource::from_gvk(&kind);
+    let dynamic = client.watch_with::<DynamicObject>(&resource);
+    assert_eq!(
+        asked(dynamic),
+        words("cert-manager.io", "v1", "certificates")
+    );
+    let raw = v1::WatchRequest {
+        resource: WatchBuilder::new("", "v1", "pods").request.resource,
+        start: Some(v1::watch_request::Start::Now(v1::NowStart {})),
+        ..Default::default()
+    };
+    let deployment = client.watch::<Deployment>().request(raw.clone());
+    assert_eq!(deployment.request.start, raw.start);
+    assert_eq!(asked(deployment), deployments());
 }
 
 #[tokio::test]
-async fn ignores_frames_that_it_does_not_know() {
-    let unknown = Ok(v1::WatchResponse {
-        frames: vec![v1::Frame { frame: None }],
-    });
-    let (mut watch, _) = play(
-        pods(),
-        vec![Ok(vec![unknown, batch(vec![event("a", "t1")])])],
-    );
-    assert_eq!(words(&mut watch, 1).await, ["a"]);
+async fn objects_without_a_type_keep_all_their_fields() {
+    let mut watch = scripted::<DynamicObject>(vec![(modified("a", r#"{"k":5}"#), None)]);
+    let event = watch.next().await.expect("an item").expect("readable");
+    let object = event.object().expect("an object");
+    assert_eq!(object.data["data"]["k"], 5);
+    assert_eq!(object.types.as_ref().expect("types").kind, "ConfigMap");
 }

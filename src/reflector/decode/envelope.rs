@@ -41,7 +41,6 @@ struct ListMeta<'a> {
     resource_version: Option<&'a RawValue>,
     #[serde(rename = "continue")]
     continue_token: Option<String>,
-    remaining_item_count: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +91,6 @@ impl Decoder {
                 .map(|item| self.object(item.get()))
                 .collect::<Result<_, _>>()?,
             continue_token: meta.continue_token.filter(|token| !token.is_empty()),
-            remaining: meta.remaining_item_count.and_then(|n| n.try_into().ok()),
         })
     }
 

@@ -100,9 +100,11 @@ impl Machine {
                 self.degraded(DegradedReason::Unreachable);
                 self.retry(listing.again(), rng)
             }
-            Input::Waited | Input::Opened | Input::Lines { .. } | Input::Ended { .. } => {
-                self.unfit(rng)
-            }
+            Input::Waited
+            | Input::Served(_)
+            | Input::Opened
+            | Input::Lines { .. }
+            | Input::Ended { .. } => self.unfit(rng),
         }
     }
 
@@ -149,7 +151,7 @@ impl Machine {
                 End::Closed => self.initial_failed(RestartReason::Closed, rng),
                 End::Broken => self.initial_failed(RestartReason::Broken, rng),
             },
-            Input::Waited | Input::Page(_) => self.unfit(rng),
+            Input::Waited | Input::Served(_) | Input::Page(_) => self.unfit(rng),
         }
     }
 

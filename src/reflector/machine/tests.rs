@@ -1,5 +1,6 @@
 //! The rules of the machine, one by one. Names with an F are the faults of the reliability table.
 
+mod missing;
 mod model;
 mod syncing;
 mod watching;
@@ -82,7 +83,6 @@ fn page(names: &[&str], version: u64, continue_token: Option<&str>) -> Input {
         objects: names.iter().map(|name| object(name, "1")).collect(),
         version: rv(version),
         continue_token: continue_token.map(str::to_owned),
-        remaining: None,
     }))
 }
 

@@ -64,7 +64,7 @@ impl Machine {
                 self.retry(Goal::Watch, rng)
             }
             Input::Ended { end, lived } => self.on_end(&watching, end, lived, rng),
-            Input::Waited | Input::Page(_) => self.unfit(rng),
+            Input::Waited | Input::Served(_) | Input::Page(_) => self.unfit(rng),
         }
     }
 

@@ -15,8 +15,7 @@ struct Running {
     server: Server,
     notes: mpsc::UnboundedReceiver<String>,
     stats: Arc<ReflectorStats>,
-    task: tokio::task::JoinHandle<()>,
-    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<Infallible>,
 }
 
 impl Drop for Running {
@@ -53,7 +52,6 @@ async fn run(options: ReflectorOptions, answers: Vec<Vec<Act>>) -> Running {
     let server = Server::answering(answers).await;
     let (sink, notes) = Notes::new();
     let stats = Arc::new(ReflectorStats::default());
-    let shutdown = CancellationToken::new();
     let reflector = Reflector {
         client: server.client.clone(),
         info: pods(),
@@ -62,13 +60,12 @@ async fn run(options: ReflectorOptions, answers: Vec<Vec<Act>>) -> Running {
         stats: stats.clone(),
         rng: fastrand::Rng::with_seed(1),
     };
-    let task = tokio::spawn(reflector.run(shutdown.clone()));
+    let task = tokio::spawn(reflector.run());
     Running {
         server,
         notes,
         stats,
         task,
-        shutdown,
     }
 }
 
@@ -244,6 +241,8 @@ async fn f25_troubles_are_told_once_each_and_heal() {
         answer(200, "<html>log in</html>"),
         answer(403, status(403, "Forbidden")),
         answer(404, "404 page not found"),
+        // The version's own document is asked for.
+        answer(200, r#"{"resources":[{"name":"nodes","kind":"Node"}]}"#),
         vec![
             Act::Head(200, "content-encoding: gzip\r\n"),
             Act::Body("x".into()),
@@ -295,7 +294,7 @@ async fn a_large_page_is_decoded_too() {
 }
 
 #[tokio::test]
-async fn shutdown_closes_the_connection() {
+async fn dropping_it_closes_the_connection() {
     let answers = vec![answer(200, list(&[], 10, "")), open_watch(bookmark(11, ""))];
     let mut running = run(quick(), answers).await;
     running
@@ -303,6 +302,6 @@ async fn shutdown_closes_the_connection() {
         .await;
     running.server.request().await;
     running.server.request().await;
-    running.shutdown.cancel();
+    running.task.abort();
     assert_eq!(running.server.request().await, "closed");
 }

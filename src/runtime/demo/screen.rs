@@ -57,7 +57,7 @@ impl Screen {
     pub(super) fn header(&mut self, world: &World, args: &DemoArgs) -> anyhow::Result<()> {
         let program = program();
         let (daemon, apiserver) = (world.daemon, world.apiserver());
-        let directory = world.directory().display();
+        let kubeconfig = world.kubeconfig().display();
         let pace = args.pace;
         let end = match args.length {
             Some(length) => format!("for {length:?}"),
@@ -72,7 +72,7 @@ impl Screen {
 
 Join from another shell:
   {program} watch pods -A -l app=web --server http://{daemon}
-  kubectl --kubeconfig {directory}/kubeconfig scale deployment web -n shop --replicas 5
+  kubectl --kubeconfig {kubeconfig} scale deployment web -n shop --replicas 5
 
 $ informerd watch pods -A -o wide",
             "A cluster, informerd and its subscribers, all in this process".bold(),

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
+    time::Duration,
 };
 
 use futures::{
@@ -14,7 +15,7 @@ use informerd_support::trace::Filter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{CallError, Client, Step, Watch, WatchBuilder},
+    client::{CallError, Client, Step, Steps, WatchBuilder},
     proto::v1,
     runtime::simulate::HISTORY,
 };
@@ -96,24 +97,19 @@ impl Subscriber {
     /// Opens its stream on a client, where it left off if it has been here before. The stream
     /// holds the client: with the last of them the connection closes.
     pub(super) fn open(&mut self, index: usize, client: Client) -> BoxStream<'static, Arrival> {
-        let mut builder = WatchBuilder::from(v1::WatchRequest {
+        let mut builder = WatchBuilder::new("", "v1", "pods")
             // Shows within a second that nothing is under way.
-            bookmark_interval: Some(prost_types::Duration {
-                seconds: 1,
-                nanos: 0,
-            }),
-            ..WatchBuilder::new("", "v1", "pods").request
-        })
-        .label_selector(self.label_selector)
-        .field_selector(self.field_selector)
-        .fail_on_expired()
-        .fail_fast();
+            .bookmark_interval(Duration::from_secs(1))
+            .label_selector(self.label_selector)
+            .field_selector(self.field_selector)
+            .fail_on_expired()
+            .fail_fast();
         if !self.token.is_empty() {
             builder = builder.from_token(&self.token);
         }
         self.streams += 1;
         self.leave = CancellationToken::new();
-        let watch = client.watch(builder);
+        let watch = client.steps(builder);
         let steps = stream::unfold((index, watch, client), next);
         steps
             .take_until(self.leave.clone().cancelled_owned())
@@ -166,8 +162,8 @@ impl Subscriber {
 }
 
 async fn next(
-    (index, mut watch, client): (usize, Watch, Client),
-) -> Option<(Arrival, (usize, Watch, Client))> {
+    (index, mut watch, client): (usize, Steps, Client),
+) -> Option<(Arrival, (usize, Steps, Client))> {
     let step = watch.next().await?;
     let token = watch.token().map(str::to_owned);
     Some(((index, step, token), (index, watch, client)))

@@ -1,11 +1,14 @@
 //! What the demo shows: a simulated cluster and a real daemon, both in this process.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use informerd_support::{
     evaluate,
-    simulation::{self, Cluster, Life, Server},
+    simulation::{Cluster, Life, Server},
     trace::{Filter, UpstreamRequest},
 };
 use serde_json::{Value, json};
@@ -15,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::subscriber::Seen;
 use crate::runtime::{
-    args::{LogArgs, ServeArgs},
+    args::{DemoArgs, LogArgs, ServeArgs},
     serve::Daemon,
     simulate,
 };
@@ -27,7 +30,9 @@ pub(super) struct World {
     pub(super) daemon: SocketAddr,
     cluster: Cluster,
     server: Server,
-    directory: TempDir,
+    kubeconfig: PathBuf,
+    /// Holds the kubeconfig, unless it was asked for elsewhere.
+    _directory: TempDir,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -47,19 +52,20 @@ impl World {
     ///
     /// # Errors
     /// No free port, no room for a kubeconfig.
-    pub(super) async fn start(seed: u64) -> anyhow::Result<Self> {
-        let (cluster, life) = simulate::found(seed)?;
+    pub(super) async fn start(demo: &DemoArgs) -> anyhow::Result<Self> {
+        let (cluster, life) = simulate::found(demo.seed)?;
         let server = simulate::serve(&cluster, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let directory = tempfile::Builder::new()
             .prefix("informerd-demo-")
             .tempdir()
             .context("cannot make a directory for the kubeconfig, set TMPDIR to another")?;
-        let kubeconfig = directory.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, simulation::kubeconfig(server.addr()))
-            .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
+        let kubeconfig = match &demo.kubeconfig_out {
+            Some(file) => file.clone(),
+            None => directory.path().join("kubeconfig"),
+        };
+        simulate::write_kubeconfig(&kubeconfig, &server)?;
         let stop = CancellationToken::new();
-        let args = ServeArgs::on_free_ports(kubeconfig, LogArgs::quiet());
-        let daemon = Daemon::start(args, stop.clone()).await?;
+        let daemon = daemon(demo.listen, &kubeconfig, &stop).await?;
         let address = daemon.address;
         let mut tasks = JoinSet::new();
         tasks.spawn(daemon.finished());
@@ -68,7 +74,8 @@ impl World {
             daemon: address,
             cluster,
             server,
-            directory,
+            kubeconfig,
+            _directory: directory,
             stop,
             tasks,
         })
@@ -79,9 +86,9 @@ impl World {
         self.server.addr()
     }
 
-    /// The directory of the kubeconfig; it vanishes with the demo.
-    pub(super) fn directory(&self) -> &Path {
-        self.directory.path()
+    /// How the simulated apiserver is reached.
+    pub(super) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Waits for the daemon to end by itself, which it never should. Cancel safe.
@@ -165,6 +172,26 @@ impl World {
                 .unwrap_or(0),
         }
     }
+}
+
+/// Starts a daemon where clients look for one, or on any port: a second demo must not fail.
+async fn daemon(
+    listen: Option<SocketAddr>,
+    kubeconfig: &Path,
+    stop: &CancellationToken,
+) -> anyhow::Result<Daemon> {
+    let start = |listen| {
+        let args = ServeArgs::for_demo(listen, kubeconfig.to_owned(), LogArgs::quiet());
+        Daemon::start(args, stop.clone())
+    };
+    let Some(listen) = listen else {
+        let usual = start(SocketAddr::from(([127, 0, 0, 1], 7300))).await;
+        return match usual {
+            Err(_) => start(SocketAddr::from(([127, 0, 0, 1], 0))).await,
+            daemon => daemon,
+        };
+    };
+    start(listen).await
 }
 
 fn is_daemons(request: &UpstreamRequest) -> bool {

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(500);
 impl Subscription {
     /// Passes over what the client has seen, until the feed is where the client is.
     pub(super) fn ahead_step(&mut self, now: Instant, waker: &Waker) -> Step {
-        if self.begin.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.terms.deadline.is_some_and(|deadline| deadline <= now) {
             return self.end_with_bookmark(Closed::Timeout);
         }
         if self.has_been_reached() {

@@ -92,10 +92,15 @@ impl Feed {
         )
     }
 
-    /// The difference between an older state and now, and the point that it leads to.
-    pub fn difference_from(&self, objects: &Objects) -> (Vec<Arc<Change>>, Head) {
+    /// The difference between an older state of an epoch and now, and the point that it leads to;
+    /// `None` if the epoch is over.
+    pub fn difference_from(
+        &self,
+        objects: &Objects,
+        epoch: u32,
+    ) -> Option<(Vec<Arc<Change>>, Head)> {
         let state = self.state.lock();
-        (state.cache.difference_from(objects), state.cache.head())
+        (epoch == self.epoch()).then(|| (state.cache.difference_from(objects), state.cache.head()))
     }
 
     /// One object and the position that was read.

@@ -6,18 +6,20 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Feed, Pulse, UpstreamHealth};
+use super::{Feed, Position, Pulse, UpstreamHealth};
 use crate::resource::{Delta, Object, ResourceVersion};
 
 impl Feed {
-    /// Takes over a complete state; `rewound` if it does not continue what was held before. Neither
-    /// does the state of a resource that was not served in between: it may have been made anew.
+    /// Takes over a complete state; `rewound` if it does not continue what was held before. Whoever
+    /// can tell it is served: the resource is no longer gone.
     pub fn replace(&self, objects: Vec<Arc<Object>>, version: ResourceVersion, rewound: bool) {
         let wake = {
             let mut state = self.state.lock();
             let state = &mut *state;
+            if std::mem::take(&mut state.upstream.gone) {
+                self.turn.fetch_add(1, Ordering::AcqRel);
+            }
             let first = !state.cache.is_synced();
-            let rewound = rewound || state.upstream.gone;
             if first || rewound {
                 let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
                 state.cache.restart(objects, version);
@@ -41,11 +43,13 @@ impl Feed {
         self.finish(wake);
     }
 
-    /// Notes how upstream is.
+    /// Notes how upstream is; `gone` if the resource turned out not to be served, which holds until
+    /// there is a state of it again.
     pub fn set_health(&self, health: UpstreamHealth, gone: bool) {
         let wake = {
             let mut state = self.state.lock();
             let upstream = &mut state.upstream;
+            let gone = gone || upstream.gone;
             if upstream.health == Some(health) && upstream.gone == gone {
                 return;
             }
@@ -90,19 +94,19 @@ impl Feed {
         wake.into_iter().for_each(Waker::wake);
     }
 
-    /// Puts older history in front; see [`crate::store::WatchCache::prepend`].
+    /// Puts older history in front; see [`crate::store::WatchCache::prepend`]. Refused as well if
+    /// `floor` is of another epoch.
     pub fn prepend(
         &self,
         objects: Vec<Arc<Object>>,
         deltas: Vec<Delta>,
-        floor: ResourceVersion,
+        floor: Position,
         meets: &ResourceVersion,
     ) -> bool {
         let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-        self.state
-            .lock()
-            .cache
-            .prepend(objects, deltas, floor, meets, Instant::now())
+        let cache = &mut self.state.lock().cache;
+        floor.epoch == self.epoch()
+            && cache.prepend(objects, deltas, floor.version, meets, Instant::now())
     }
 
     fn finish(&self, wake: Vec<Waker>) {

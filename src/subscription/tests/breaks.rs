@@ -99,7 +99,7 @@ fn a_difference_from_an_old_state_leads_to_the_present() {
     .into_iter()
     .map(|object| (object.key().clone(), object))
     .collect();
-    let (changes, head) = feed.difference_from(&old);
+    let (changes, head) = feed.difference_from(&old, 0).expect("the same epoch");
     let plan = || Plan::Difference {
         changes: changes.clone(),
         head: head.clone(),
@@ -182,6 +182,25 @@ fn a_resource_that_is_gone_ends_its_streams() {
     );
 }
 
+// A client that comes right then must find the new state, not the news of before.
+#[test]
+fn a_resource_is_gone_until_there_is_a_state_of_it() {
+    let feed = feed();
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    told.all();
+    feed.set_health(UpstreamHealth::Degraded, true);
+    feed.set_health(UpstreamHealth::Degraded, false);
+    assert!(feed.pulse().borrow().gone);
+    feed.replace(vec![], rv(1010), true);
+    assert!(!feed.pulse().borrow().gone);
+    assert_eq!(
+        told.all(),
+        ["upstream Degraded", "reset Rewound 1", "end 1010 0"]
+    );
+    feed.set_health(UpstreamHealth::Healthy, false);
+    assert_eq!(told.all(), ["upstream Healthy"]);
+}
+
 #[test]
 fn leaving_gives_everything_back() {
     let feed = feed();
@@ -234,29 +253,93 @@ fn joining_while_events_stream_in_loses_and_repeats_nothing() {
     });
 }
 
-#[test]
-fn a_large_difference_is_told_in_small_messages() {
-    let feed = feed_with(limits(64 << 20, 1 << 20));
-    let padding = "x".repeat(2000);
-    let list = (0..500)
-        .map(|at| {
-            pod(
-                &format!("ns/p{at:03}"),
-                "u",
-                &[("pad", &padding)],
-                1001 + at,
-            )
-        })
-        .collect();
-    feed.replace(list, rv(2000), false);
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
-    let mut tokens = Vec::new();
+/// Pods whose labels take so many bytes.
+fn padded(sizes: &[usize]) -> Vec<Arc<crate::resource::Object>> {
+    let pod = |(at, size): (usize, &usize)| {
+        let padding = "x".repeat(*size);
+        let version = 1001 + at as u64;
+        pod(&format!("ns/p{at:03}"), "u", &[("pad", &padding)], version)
+    };
+    sizes.iter().enumerate().map(pod).collect()
+}
+
+/// The lengths of all messages with events, and the tokens in them.
+fn messages(told: &mut Told) -> (Vec<usize>, Vec<String>) {
+    let (mut lengths, mut tokens) = (Vec::new(), Vec::new());
     while let Some(item) = told.poll() {
         if let Ok(Item::Events(slices)) = item {
-            assert!(slices.iter().map(bytes::Bytes::len).sum::<usize>() < 300 * 1024);
+            lengths.push(slices.iter().map(bytes::Bytes::len).sum());
             tokens.extend(events(&slices).into_iter().map(|event| event.resume_token));
         }
     }
+    (lengths, tokens)
+}
+
+#[test]
+fn a_large_difference_is_told_in_small_messages() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&[2000; 500]), rv(2000), false);
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    let (lengths, tokens) = messages(&mut told);
+    assert!(
+        lengths.iter().all(|length| *length <= 256 << 10),
+        "{lengths:?}"
+    );
     assert_eq!(tokens.len(), 501);
     assert_eq!(tokens.iter().position(|token| !token.is_empty()), Some(500));
+}
+
+// Clients are promised batches under 1 MiB unless one object alone is larger.
+#[test]
+fn a_large_object_has_a_message_of_its_own() {
+    let sizes = [250 << 10, 900 << 10, 10, 10];
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&sizes), rv(2000), false);
+    for plan in [after(&feed, 1000), Plan::Snapshot(None)] {
+        let (lengths, _) = messages(&mut Told::new(&feed, "", begin(plan)));
+        let sizes: Vec<usize> = lengths.iter().map(|length| length >> 10).collect();
+        assert_eq!(sizes, [250, 900, 0]);
+    }
+}
+
+#[test]
+fn what_has_been_told_of_a_difference_is_let_go() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&[2000; 500]), rv(2000), true);
+    let epoch = feed.epoch();
+    let difference = feed.difference_from(&Objects::new(), epoch);
+    let (changes, head) = difference.expect("the same epoch");
+    let ends = [&changes[0], &changes[499]].map(Arc::downgrade);
+    let held = || ends.each_ref().map(|end| end.upgrade().is_some());
+    let plan = Plan::Difference {
+        changes,
+        head,
+        epoch,
+    };
+    let mut told = Told::new(&feed, "", begin(plan));
+    assert!(matches!(told.poll(), Some(Ok(Item::Control(_)))));
+    assert_eq!(held(), [false, true]);
+    assert_eq!(messages(&mut told).1.len(), 500);
+    assert_eq!(held(), [false, false]);
+}
+
+// Tokens of the old epoch must not be taken for ones of the new.
+#[test]
+fn a_rewind_in_the_middle_of_a_difference_leaves_its_tokens_in_their_epoch() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&[2000; 500]), rv(2000), false);
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    told.poll();
+    told.poll();
+    feed.replace(vec![], rv(50), true);
+    let mut token = String::new();
+    while let Some(Ok(Item::Events(slices))) = told.poll() {
+        token = events(&slices)
+            .pop()
+            .expect("no empty message")
+            .resume_token;
+    }
+    let position = feed.scope(&query("")).position(&token).expect("our own");
+    assert_eq!((position.epoch, position.version), (0, rv(2000)));
+    assert_eq!(told.all(), ["end 50 0"]);
 }

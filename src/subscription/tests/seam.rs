@@ -36,9 +36,13 @@ fn reach_back(feed: &Feed, from: u64) {
         oldest > 1031,
         "the history must have forgotten the difference"
     );
+    let position = Position {
+        epoch: feed.epoch(),
+        version: rv(from),
+    };
     let writes = (from + 1..=oldest).map(|version| Delta::Modified(web("ns/p", version)));
     let state = vec![pod("ns/old", "u0", &[("app", "web")], 5), web("ns/p", from)];
-    assert!(feed.prepend(state, writes.collect(), rv(from), &floor));
+    assert!(feed.prepend(state, writes.collect(), position, &floor));
 }
 
 fn writes(versions: std::ops::Range<u64>) -> Vec<String> {

@@ -21,8 +21,24 @@ fn limits() -> Limits {
     }
 }
 
+/// Reads what comes without ever giving window back; gives how much, and the end.
+async fn read_on(
+    body: &mut h2::RecvStream,
+    up_to: usize,
+) -> (usize, Option<Result<Option<HeaderMap>, h2::Error>>) {
+    let mut read = 0;
+    while read < up_to {
+        match body.data().await {
+            Some(Ok(data)) => read += data.len(),
+            Some(Err(error)) => return (read, Some(Err(error))),
+            None => return (read, Some(body.trailers().await)),
+        }
+    }
+    (read, None)
+}
+
 #[tokio::test]
-async fn a_reader_without_window_gets_a_status_and_its_neighbours_go_on() {
+async fn a_reader_of_whole_messages_gets_a_status_and_its_neighbours_go_on() {
     bounded(async {
         let ((feed, gone), service) = one_fed();
         let limits = limits();
@@ -31,21 +47,74 @@ async fn a_reader_without_window_gets_a_status_and_its_neighbours_go_on() {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(1_000);
         let client = server.client_with(&builder).await;
-        feed.send(data(vec![b'x'; 5_000])).expect("open");
-        let response = get(&client, "/fed").await.await.expect("answered");
+        feed.send(data(vec![b'x'; 1_000])).expect("open");
+        let mut body = get(&client, "/fed")
+            .await
+            .await
+            .expect("answered")
+            .into_body();
+        assert!(matches!(read_on(&mut body, 1_000).await, (1_000, None)));
+        feed.send(data(vec![b'x'; 4_000])).expect("open");
         gone.await.expect("the body is dropped once stalled");
         assert_eq!(server.stats.stalled(), 1);
         assert_eq!(text(get(&client, "/other").await).await, "fine");
 
-        // Reads what was sent without ever giving window back.
-        let mut body = response.into_body();
-        let mut read = 0;
-        while let Some(data) = body.data().await {
-            read += data.expect("ended by trailers, not by a reset").len();
-        }
-        assert_eq!(read, 1_000);
-        assert_eq!(body.trailers().await.expect("open"), Some(expected));
+        let (read, end) = read_on(&mut body, 1).await;
+        let trailers = end.expect("an end").expect("trailers, not a reset");
+        assert_eq!((read, trailers), (0, Some(expected)));
         drop((client, body));
+        server.finish().await;
+    })
+    .await;
+}
+
+/// One message in slices: after each the size hint tells how much is to come.
+struct Sliced(Vec<Bytes>);
+
+impl http_body::Body for Sliced {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.pop() {
+            Some(slice) => Poll::Ready(Some(Ok(data(slice)))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        let left: usize = self.0.iter().map(Bytes::len).sum();
+        let mut hint = http_body::SizeHint::new();
+        hint.set_lower(left as u64);
+        hint
+    }
+}
+
+// No client looks for a status inside a message.
+#[tokio::test]
+async fn a_reader_that_holds_half_a_message_is_reset() {
+    const SLICE: usize = 40 * 1024;
+    bounded(async {
+        let slice = Bytes::from(vec![b'x'; SLICE]);
+        let service = service(move |_| Response::new(Body::new(Sliced(vec![slice.clone(); 5]))));
+        let server = Server::start(limits(), service).await;
+        // Room for so many slices, and for one that is cut.
+        for room in [SLICE, 2 * SLICE, 4 * SLICE, 2 * SLICE + 7] {
+            let mut builder = h2::client::Builder::new();
+            builder.initial_window_size(u32::try_from(room).expect("short"));
+            builder.initial_connection_window_size(1 << 20);
+            let client = server.client_with(&builder).await;
+            let response = get(&client, "/").await.await.expect("answered");
+            let mut body = response.into_body();
+            let (read, end) = read_on(&mut body, usize::MAX).await;
+            let error = end.expect("an end").expect_err("a reset, no trailers");
+            assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+            assert!(read <= room, "{read}");
+        }
+        assert_eq!(server.stats.stalled(), 4);
         server.finish().await;
     })
     .await;

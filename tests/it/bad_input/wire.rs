@@ -6,7 +6,7 @@ use informerd::proto::v1::{GetObjectRequest, ListObjectsRequest, WatchRequest};
 use prost::Message as _;
 use tonic::Code;
 
-use super::refusal::{Refusal, judge, refused};
+use super::refusal::{Refusal, invalid, judge, refused};
 use crate::{
     conformance::scenarios,
     http2::{Answer, Http2, framed, message},
@@ -132,7 +132,7 @@ async fn b3_b9_undecodable_messages(kind: Kind) {
         ("nested groups", nested),
         ("no utf-8", vec![0x0a, 0x05, 0x1a, 0x03, b'p', 0xff, 0xfe]),
     ];
-    let expected = refused(Code::InvalidArgument, "MALFORMED_MESSAGE");
+    let expected = invalid("MALFORMED_MESSAGE", "message");
     for (what, bytes) in &bad {
         for path in [WATCH, GET, LIST] {
             let answer = client.send(client.head(path), framed(false, bytes)).await;
@@ -273,8 +273,11 @@ async fn b62_unknown_fields_are_ignored(kind: Kind) {
         name: "default".into(),
         ..Default::default()
     };
+    let mut watch = short_watch();
+    // Time enough for a first state.
+    watch.timeout = Some(duration(std::time::Duration::from_secs(5)));
     for (path, known) in [
-        (WATCH, short_watch().encode_to_vec()),
+        (WATCH, watch.encode_to_vec()),
         (LIST, list().encode_to_vec()),
         (GET, get.encode_to_vec()),
         (RESOURCES, Vec::new()),

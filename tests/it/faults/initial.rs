@@ -1,17 +1,27 @@
 //! Faults while the first state, or a new one, is fetched as a stream.
 
+use std::time::Duration;
+
 use informerd::proto::v1::{EventCause, EventType::Deleted};
 use informerd_support::simulation::{Action, Disruption, Fault, Verb};
 use serde_json::json;
+use tonic::Code;
 
 use super::storm::{Asked, FIRST, MAPS, Storm, first_watch, initial};
-use crate::{conformance::scenarios, request::Ask, stage::Kind, wait::until, world::quick};
+use crate::{
+    conformance::scenarios,
+    request::{Ask, duration},
+    stage::Kind,
+    wait::until,
+    world::quick,
+};
 
 scenarios![
     f39_unsafe_delete,
     f40_no_watch_list,
     f40_end_of_the_state_never_told,
     f41_changes_before_the_end_of_the_state,
+    timeout_counts_from_the_call,
 ];
 
 /// The next watch that begins with the whole state meets this.
@@ -169,4 +179,29 @@ async fn f41_changes_before_the_end_of_the_state(kind: Kind) {
     drop(all);
     let calm = storm.judge(&quick(3)).await;
     assert_eq!((calm.asked.syncs, calm.asked.continued), (1, 0));
+}
+
+/// A stream that would begin only after its planned end ends by plan, with nothing told.
+async fn timeout_counts_from_the_call(kind: Kind) {
+    let storm = Storm::brew(kind, "timeout", &[]).await;
+    // Longer than anyone waits here; the delay ends with the connection.
+    let late = next_initial(Action::Delay(Duration::from_secs(600)));
+    storm.cluster.inject(late);
+    let ask = |timeout| {
+        let mut ask = Ask::of(MAPS);
+        ask.message.timeout = Some(duration(Duration::from_millis(timeout)));
+        ask
+    };
+    let version = storm.cluster.revision();
+    for (name, ask) in [
+        ("snapshot", ask(500)),
+        ("resume", ask(500).version(version)),
+        ("at once", ask(1)),
+    ] {
+        let mut early = storm.world.watch(name, &ask).await;
+        let end = early.next().await.expect_err("nothing can be told");
+        assert_eq!(end.code(), Code::Ok, "{name}: {end:?}");
+    }
+    assert_eq!(storm.cluster.faults_unbitten().len(), 0);
+    storm.judge(&quick(0)).await;
 }

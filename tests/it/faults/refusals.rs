@@ -19,6 +19,7 @@ scenarios![
     f22_too_many_requests_at_the_start,
     f23_strange_times_to_wait,
     f23_enormous_time_to_wait,
+    f30_one_server_does_not_know_the_resource,
 ];
 
 /// Makes the next sync take so long that the writer changes something meanwhile.
@@ -150,6 +151,28 @@ async fn f23_strange_times_to_wait(kind: Kind) {
         row("f23-junk", "soon"),
     ];
     play(kind, rows).await;
+}
+
+/// F30: a 404 that discovery contradicts, as an apiserver gives it that has just started. No stream
+/// ends, and no epoch.
+async fn f30_one_server_does_not_know_the_resource(kind: Kind) {
+    let missing = Action::status(
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+    );
+    let row = Row {
+        name: "f30",
+        faults: vec![first_watch(8, Disruption::End), next_watch(missing)],
+        asked: Asked {
+            syncs: 1,
+            continued: 2,
+        },
+        shows: &["DEGRADED", "HEALTHY"],
+        hides: &["RESET", "RESYNC"],
+        counted: &["reflector_restarts"],
+    };
+    row.play(kind).await;
 }
 
 /// F23: nobody waits 136 years, and subscribers are told that they may miss something now. (That

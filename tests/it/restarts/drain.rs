@@ -1,5 +1,7 @@
 //! SIGTERM: streams are sent away in good order, and continue at another daemon.
 
+use std::time::Duration;
+
 use informerd::proto::v1::{
     EventType::Modified, StartOutcome, WatchResponse, frame::Frame,
     watch_service_client::WatchServiceClient,
@@ -45,13 +47,15 @@ async fn r4_terminated_daemon_drains(kind: Kind) {
     world.daemon.terminate();
     let mut delays = Vec::new();
     for stream in &mut streams {
-        delays.push(draining(stream).await);
+        let delay = draining(stream).await;
+        delays.push(delay);
         assert_eq!(world.daemon.page("/readyz").await.0, 503);
         let status = last_bookmark(stream, changed).await;
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         assert_eq!(reason(&status), "DRAINING");
         let retry = status.get_error_details().retry_info().cloned();
-        assert!(retry.is_some_and(|retry| retry.retry_delay.is_some()));
+        let retry = retry.and_then(|retry| retry.retry_delay);
+        assert_eq!(retry, Some(delay), "the same as the Draining frame told");
     }
     delays.sort_unstable();
     delays.dedup();
@@ -76,12 +80,12 @@ async fn r4_terminated_daemon_drains(kind: Kind) {
 }
 
 /// The delay of the Draining frame.
-async fn draining(stream: &mut Subscriber) -> (i64, i32) {
+async fn draining(stream: &mut Subscriber) -> Duration {
     loop {
         match stream.frame().await {
             Frame::Draining(draining) => {
                 let delay = draining.reconnect_delay.expect("a delay");
-                return (delay.seconds, delay.nanos);
+                return delay.try_into().expect("not negative");
             }
             Frame::Bookmark(_) => {}
             other => panic!("{}: {other:?}", stream.name),

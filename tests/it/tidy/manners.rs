@@ -8,6 +8,10 @@ use super::{
 /// Test files that may sleep, each with the reason why no event can be waited for instead.
 const SLEEPERS: &[(&str, &str)] = &[
     (
+        "examples/resilient_watch.rs",
+        "its pause between two attempts is what it shows",
+    ),
+    (
         "src/reflector/testing.rs",
         "the scripted server drips bytes: the pause is what is tested",
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import grpc
 import grpc.aio
 
+from informerd._version import __version__
 from informerd.v1 import object_pb2_grpc, resource_pb2_grpc, watch_pb2_grpc
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT: Final = 64 << 20
 
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
+    ("grpc.primary_user_agent", f"informerd-python/{__version__}"),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),

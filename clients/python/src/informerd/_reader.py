@@ -96,7 +96,10 @@ class Reader:
         """Take the oldest batch that lies unread."""
         if not self._batches:
             return None
-        self._room.set()
+        if not self._room.is_set():
+            # While nothing was read, nothing could be heard.
+            self._heard = self._loop.time()
+            self._room.set()
         return self._batches.popleft()
 
     def close(self) -> asyncio.Task[None]:
@@ -138,7 +141,6 @@ class Reader:
                 while len(self._batches) >= _AHEAD:
                     self._room.clear()
                     await self._room.wait()
-                    self._heard = self._loop.time()
         finally:
             call.cancel()
 

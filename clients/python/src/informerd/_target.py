@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,8 @@ DEFAULT_SERVER: Final = "127.0.0.1:7300"
 #: The port of an address that names none.
 DEFAULT_PORT: Final = 7300
 
+# Names, IPv4 and IPv6 addresses (with a zone).
+_HOST: Final = re.compile(r"[\w.:%-]+")
 _KUBERNETES_TOKEN_NAMES: Final = ("BearerToken", "authorization")
 
 
@@ -118,25 +121,32 @@ class Target:
 
 def _parse(server: str) -> tuple[str, bool, bool]:
     """Read an address: what gRPC wants, whether TLS, whether it stays on this machine."""
-    if server.startswith("unix:") and server.rpartition(":")[2].strip("/"):
+    scheme, separator, path = server.partition(":")
+    if scheme == "unix" and path.strip("/"):
         return server, False, True
     bare = "://" not in server
-    url = urlsplit(f"http://{server}" if bare else server)
     try:
-        host, port = url.hostname, url.port
+        url = urlsplit(f"http://{server}" if bare else server)
+        host, port = url.hostname or "", url.port
     except ValueError:
-        host, port = None, None
+        raise _unreadable(server) from None
     beyond = url.path.strip("/") or url.query or url.fragment or url.username
-    if url.scheme not in {"http", "https"} or not host or beyond:
-        raise ConfigurationError(
-            f"`{server}` is no address of a daemon: write `host:port`, `https://host:port` or "
-            "`unix:/path`"
-        )
+    if url.scheme not in {"http", "https"} or beyond or not _HOST.fullmatch(host):
+        raise _unreadable(server)
+    if bare and separator and port is None and not server.endswith("]"):
+        raise _unreadable(server)
     secure = url.scheme == "https"
     shown = f"[{host}]" if ":" in host else host
     if port is None:
         port = DEFAULT_PORT if bare else (443 if secure else 80)
     return f"{shown}:{port}", secure, _is_loopback(host)
+
+
+def _unreadable(server: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"`{server}` is no address of a daemon: write `host:port`, `https://host:port` or "
+        "`unix:/path`"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -69,7 +69,8 @@ class CallError(Error):
     def __str__(self) -> str:
         text = self.message or f"the call failed: {self.code.name}"
         for violation in self.violations:
-            text += f"; {violation.field}: {violation.description}"
+            if violation.description not in text:
+                text += f"; {violation.field}: {violation.description}"
         return text
 
 

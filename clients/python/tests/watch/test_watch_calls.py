@@ -9,9 +9,6 @@ import re
 from typing import Any
 
 import pytest
-
-pytest.importorskip("kubernetes_asyncio")
-
 from kubernetes_asyncio import client
 from kubernetes_asyncio.client.exceptions import ApiTypeError, ApiValueError
 from kubernetes_asyncio.dynamic import DynamicClient
@@ -61,7 +58,7 @@ def test_there_are_enough_functions_to_speak_of_all() -> None:
 
 @pytest.mark.parametrize(("api", "name"), FUNCTIONS, ids=[name for _, name in FUNCTIONS])
 def test_every_list_function_is_understood(api: type, name: str) -> None:
-    bound = getattr(api(api_client()), name)  # type: ignore[call-arg]
+    bound = getattr(api(api_client()), name)
     required = [
         parameter.name
         for parameter in inspect.signature(bound).parameters.values()
@@ -84,7 +81,7 @@ def test_every_list_function_is_understood(api: type, name: str) -> None:
 
 
 def test_reads_all_parameters() -> None:
-    core = client.CoreV1Api(api_client())
+    core: Any = client.CoreV1Api(api_client())
     call = describe(
         core.list_namespaced_pod,
         ("shop",),
@@ -150,7 +147,7 @@ def test_dynamic_client_cluster_wide_and_by_name() -> None:
 
 
 def test_partials_are_unfolded() -> None:
-    core = client.CoreV1Api(api_client())
+    core: Any = client.CoreV1Api(api_client())
     inner = functools.partial(core.list_namespaced_pod, "shop", label_selector="a=b")
     call = describe(functools.partial(inner, label_selector="c=d"), (), {"watch": True})
     assert call.namespace == "shop"
@@ -158,14 +155,14 @@ def test_partials_are_unfolded() -> None:
 
 
 def test_the_api_object_stays_as_it_was() -> None:
-    core = client.CoreV1Api(api_client())
+    core: Any = client.CoreV1Api(api_client())
     before = core.api_client
     describe(core.list_pod_for_all_namespaces, (), {"watch": True})
     assert core.api_client is before
 
 
 def test_errors_of_the_library_are_its_own() -> None:
-    core = client.CoreV1Api(api_client())
+    core: Any = client.CoreV1Api(api_client())
     with pytest.raises(ApiTypeError, match="unexpected keyword argument 'label_selektor'"):
         describe(core.list_namespaced_pod, ("shop",), {"label_selektor": "a"})
     with pytest.raises(ApiValueError, match="Missing the required parameter `namespace`"):
@@ -194,7 +191,7 @@ def test_other_functions_are_refused_with_the_remedy(func: Any) -> None:
 
 
 def test_what_lists_nothing_is_refused() -> None:
-    core = client.CoreV1Api(api_client())
+    core: Any = client.CoreV1Api(api_client())
     with pytest.raises(UnsupportedCallError, match="lists nothing"):
         describe(core.delete_namespaced_pod, ("a", "shop"), {})
     with pytest.raises(UnsupportedCallError, match="can't be watched"):
@@ -241,7 +238,7 @@ def test_explicit_resources_take_only_known_keywords() -> None:
 
 def test_tokens_of_headers() -> None:
     def token(headers: dict[str, str] | None, **kwargs: Any) -> str | None:
-        core = client.CoreV1Api(api_client(headers=headers))
+        core: Any = client.CoreV1Api(api_client(headers=headers))
         return describe(core.list_pod_for_all_namespaces, (), kwargs).token
 
     own = {"in": "header", "key": "authorization", "value": "Bearer own"}

@@ -14,7 +14,7 @@ from informerd.watch._resource import ResourceName
 from informerd.watch._status import StatusError
 
 
-def planned(namespace: str | None = None, name: str | None = None, **query: Any) -> Plan:
+def planned(namespace: Any = None, name: Any = None, **query: Any) -> Plan:
     return plan(ListCall(ResourceName("apps", "v1", "deployments"), namespace, name, query))
 
 

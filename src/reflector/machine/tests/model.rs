@@ -83,6 +83,8 @@ impl Cluster {
             Next::List { continue_token, .. } => self.list(continue_token.as_deref(), rng),
             Next::Watch { from, .. } => self.watch(from.as_ref(), rng),
             Next::Read { .. } => self.read(rng),
+            // It is served all the time, whatever a server says.
+            Next::Confirm => Input::Served(rng.bool().then_some(true)),
         }
     }
 
@@ -121,7 +123,6 @@ impl Cluster {
                 .collect(),
             version: rv(version),
             continue_token: more.then(|| format!("{version}:{}", offset + 2)),
-            remaining: None,
         }))
     }
 

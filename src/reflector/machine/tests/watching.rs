@@ -322,18 +322,6 @@ fn f29_forbidden_heals_by_itself() {
 }
 
 #[test]
-fn f30_f31_a_resource_that_is_gone_is_synced_anew_when_it_returns() {
-    let mut rig = Rig::synced();
-    rig.ended(End::Closed, secs(2)).watches_from(10);
-    rig.step(Input::Refused(coded(404)));
-    assert_eq!(rig.healths(), [degraded(DegradedReason::NotServed)]);
-    rig.wait();
-    rig.lists(None, Some(500));
-    rig.step(Input::Refused(coded(404))).lists(None, Some(500));
-    rig.step(page(&[], 50, None)).watches_from(50);
-}
-
-#[test]
 fn f39_an_unsafe_delete_relists() {
     for status in [
         Status {

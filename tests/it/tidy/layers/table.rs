@@ -50,6 +50,18 @@ const GRPC: &[&str] = &[
     "tonic_reflection",
     "tonic_types",
 ];
+/// Of kube only the types of objects: the client asks the daemon, never an apiserver.
+const CLIENT: &[&str] = &[
+    "tokio",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tonic_health",
+    "tonic_prost",
+    "tonic_reflection",
+    "tonic_types",
+    "kube",
+];
 const CLI: &[&str] = &[
     "tokio",
     "tokio_stream",
@@ -154,7 +166,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "client",
         uses: &["proto"],
-        libraries: GRPC,
+        libraries: CLIENT,
     },
     Room {
         name: "cli",

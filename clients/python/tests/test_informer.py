@@ -1,0 +1,304 @@
+"""A mapping that is in step, or says that it isn't."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from fake_daemon import Fail, FakeDaemon, Hold, bookmark, end, event, shown, started
+
+import informerd
+from informerd import Change, Client, Informer, InformerError
+from informerd._contents import Contents, Pending
+from informerd._position import Backoff, Interrupted, Step
+from informerd.v1 import watch_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LIMIT = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "BASE", 0.0)
+
+
+@pytest.fixture
+async def daemon() -> AsyncIterator[FakeDaemon]:
+    async with FakeDaemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+async def client(daemon: FakeDaemon) -> AsyncIterator[Client]:
+    async with Client(daemon.address) as client:
+        yield client
+
+
+async def synced(informer: Informer[Any]) -> None:
+    await asyncio.wait_for(informer.synced(), LIMIT)
+
+
+def follow(contents: Contents[Any], *steps: Step) -> list[str]:
+    return [
+        f"{change.type} {change.key} {change.object['metadata']['resourceVersion']}"
+        for step in steps
+        for change in contents.apply(step)
+    ]
+
+
+def test_follows_events() -> None:
+    contents: Contents[Any] = Contents(json.loads)
+    assert follow(contents, started(), shown("a", 1)) == []
+    assert not contents.synced
+    assert follow(contents, end(1)) == ["ADDED n/a 1"]
+    assert contents.synced
+    steps = [event("ADDED", "b", 2), event("MODIFIED", "a", 3), event("DELETED", "b", 4)]
+    assert follow(contents, *steps) == ["ADDED n/b 2", "MODIFIED n/a 3", "DELETED n/b 2"]
+    assert follow(contents, bookmark(9)) == []
+    assert (contents.token, contents.resource_version, list(contents.objects)) == (
+        "9",
+        "9",
+        ["n/a"],
+    )
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        [watch_pb2.Reset(reason=watch_pb2.RESET_REASON_EXPIRED)],
+        [started(), Interrupted()],
+        [started(), watch_pb2.Reset(reason=watch_pb2.RESET_REASON_REWOUND)],
+    ],
+)
+def test_applies_the_difference_when_a_new_snapshot_is_complete(again: list[Step]) -> None:
+    contents: Contents[Any] = Contents(json.loads)
+    first = [shown("gone", 1), shown("kept", 2), shown("new", 3), shown("other", 4)]
+    follow(contents, started(), *first, end(5))
+    kept = contents.objects["n/kept"]
+    second = [shown("kept", 2), shown("new", 6), shown("other", 7, uid="second")]
+    assert follow(contents, *again, *second) == []
+    assert len(contents.objects) == 4, "as before, until the snapshot is complete"
+    assert contents.token == "5"
+    assert follow(contents, end(8)) == [
+        "DELETED n/gone 1",
+        "DELETED n/other 4",
+        "MODIFIED n/new 6",
+        "ADDED n/other 7",
+    ]
+    assert contents.objects["n/kept"] is kept
+    assert contents.token == "8"
+
+
+def test_a_snapshot_that_breaks_off_is_forgotten() -> None:
+    contents: Contents[Any] = Contents(json.loads)
+    follow(contents, started(), shown("a", 1), started(), Interrupted())
+    assert follow(contents, shown("b", 2), end(3)) == ["ADDED n/b 2"]
+
+
+def test_changes_of_one_object_are_folded() -> None:
+    contents: Contents[Any] = Contents(json.loads)
+    pending: Pending[Any] = Pending()
+
+    def fold(*steps: Step) -> list[str]:
+        for step in steps:
+            for change in contents.apply(step):
+                pending.add(change)
+        told = []
+        while pending:
+            change = pending.take()
+            told.append(f"{change.type} {change.key}")
+        return told
+
+    assert fold(started(), shown("a", 1), end(1), event("MODIFIED", "a", 2)) == ["ADDED n/a"]
+    assert fold(event("MODIFIED", "a", 3), event("MODIFIED", "a", 4)) == ["MODIFIED n/a"]
+    assert fold(event("ADDED", "b", 5), event("DELETED", "b", 6)) == []
+    assert fold(event("DELETED", "a", 7), event("ADDED", "a", 8, uid="2")) == ["MODIFIED n/a"]
+    assert fold(event("MODIFIED", "a", 9), event("DELETED", "a", 10)) == ["DELETED n/a"]
+
+
+async def test_is_a_mapping(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), shown("b", 2), end(2), Hold()])
+    async with client.informer("pods", namespace="n") as pods:
+        await synced(pods)
+        assert list(pods) == ["n/a", "n/b"]
+        assert len(pods) == 2
+        assert "n/a" in pods
+        assert pods["n/a"]["metadata"]["name"] == "a"
+        assert pods["n/a"] is pods["n/a"]
+        assert pods.get("n/none") is None
+        assert pods.entry("n/a").uid == "uid-a"
+        assert (pods.token, pods.resource_version, pods.healthy) == ("2", "2", True)
+    assert len(pods) == 2, "readable when closed"
+    assert not pods.healthy
+    assert daemon.requests[0].filter.namespaces == ["n"]
+
+
+async def test_says_that_nothing_is_known_yet(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), Hold()])
+    async with client.informer("pods") as pods:
+        await asyncio.wait_for(daemon.until(opened=1), LIMIT)
+        for read in (lambda: len(pods), lambda: pods.get("n/a"), lambda: list(pods), pods.dump):
+            with pytest.raises(InformerError, match="nothing is known yet"):
+                read()
+        assert "not synced" in repr(pods)
+
+
+async def test_tells_changes_to_each_consumer(daemon: FakeDaemon, client: Client) -> None:
+    gate = asyncio.Event()
+    daemon.play([started(), shown("a", 1), end(1), gate, event("DELETED", "a", 2), Hold()])
+    async with client.informer("pods") as pods:
+        early = pods.changes()
+        first = await asyncio.wait_for(anext(early), LIMIT)
+        late = pods.changes()
+        replayed = await asyncio.wait_for(anext(late), LIMIT)
+        assert (first.type, replayed.type, first.key) == ("ADDED", "ADDED", "n/a")
+        gate.set()
+        for consumer in (early, late):
+            change = await asyncio.wait_for(anext(consumer), LIMIT)
+            assert (change.type, change.new) == ("DELETED", None)
+            assert change.object["metadata"]["name"] == "a"
+        await pods.aclose()
+        for consumer in (early, late):
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(anext(consumer), LIMIT)
+
+
+async def test_calls_handlers(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), end(1), event("ADDED", "b", 2), Hold()])
+    plain: list[str] = []
+    awaited: asyncio.Queue[str] = asyncio.Queue()
+
+    async def put(change: Change[Any]) -> None:
+        await awaited.put(change.key)
+
+    async with client.informer("pods") as pods:
+        pods.on_change(lambda change: plain.append(change.key))
+        pods.on_change(put)
+        keys = [await asyncio.wait_for(awaited.get(), LIMIT) for _ in range(2)]
+        assert keys == ["n/a", "n/b"]
+    assert plain == keys
+
+
+async def test_a_failure_reaches_every_reader(daemon: FakeDaemon, client: Client) -> None:
+    gate = asyncio.Event()
+    denied = Fail(grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED", "not allowed")
+    daemon.play([started(), shown("a", 1), end(1), gate, denied])
+    async with client.informer("pods") as pods:
+        changes = pods.changes()
+        await asyncio.wait_for(anext(changes), LIMIT)
+        gate.set()
+        with pytest.raises(InformerError, match="not allowed"):
+            await asyncio.wait_for(anext(changes), LIMIT)
+        with pytest.raises(InformerError, match="not allowed") as caught:
+            pods.get("n/a")
+        assert isinstance(caught.value.__cause__, informerd.CallError)
+        for read in (lambda: len(pods), lambda: list(pods), lambda: "n/a" in pods, pods.dump):
+            with pytest.raises(InformerError, match="not allowed"):
+                read()
+        assert "failed" in repr(pods)
+
+
+async def test_a_failure_is_told_before_the_first_state(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
+    async with client.informer("nosuch") as things:
+        with pytest.raises(InformerError, match="not served"):
+            await synced(things)
+
+
+async def test_a_failure_that_nobody_saw_is_told_at_the_end(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
+    with pytest.raises(InformerError, match="not served"):
+        async with client.informer("nosuch") as things:
+            await asyncio.wait_for(things._synced.wait(), LIMIT)
+
+
+async def test_a_handler_that_fails_makes_the_informer_fail(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+
+    def handler(change: Change[Any]) -> None:
+        raise ValueError(f"bad {change.key}")
+
+    async with client.informer("pods") as pods:
+        pods.on_change(handler)
+        changes = pods.changes()
+        with pytest.raises(InformerError, match="bad n/a") as caught:
+            async for _ in changes:
+                pass
+        assert isinstance(caught.value.__cause__, ValueError)
+    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+
+
+async def test_what_cannot_be_decoded_is_told_where_it_is_read(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+
+    def decode(raw: bytes) -> str:
+        raise ValueError(raw[:1].decode())
+
+    async with client.informer("pods", decode=decode) as pods:
+        await synced(pods)
+        with pytest.raises(ValueError, match=r"\{"):
+            pods["n/a"]
+        assert "n/a" in pods
+
+
+async def test_continues_where_it_stood(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), shown("b", 2), end(2), bookmark(5), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        state = pods.dump()
+    daemon.play([started("RESUMED"), event("DELETED", "a", 6), Hold()])
+    async with client.informer("pods", state=state) as pods:
+        await synced(pods)
+        assert "n/b" in pods
+        kinds = {}
+        async for change in pods.changes(replay=False):
+            kinds[change.key] = change.type
+            break
+        assert kinds == {"n/a": "DELETED"}
+    assert daemon.requests[1].resume_token in {"2", "5"}
+
+
+async def test_keeps_a_state_that_has_expired_until_it_is_replaced(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([started(), shown("a", 1), end(2), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        state = pods.dump()
+    reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_EXPIRED)
+    gate = asyncio.Event()
+    daemon.play([[started(), reset, shown("b", 7)], gate, end(7), Hold()])
+    async with client.informer("pods", state=state) as pods:
+        changes = pods.changes(replay=False)
+        waiting = asyncio.ensure_future(anext(changes))
+        await asyncio.wait_for(daemon.until(opened=2), LIMIT)
+        assert list(pods) == ["n/a"]
+        gate.set()
+        assert (await asyncio.wait_for(waiting, LIMIT)).type == "DELETED"
+        assert list(pods) == ["n/b"]
+
+
+@pytest.mark.parametrize("state", [b"\xff", b""])
+async def test_refuses_a_state_that_is_none(client: Client, state: bytes) -> None:
+    with pytest.raises(informerd.ConfigurationError, match="`state`"):
+        client.informer("pods", state=state)
+
+
+async def test_an_informer_that_nothing_answers_fails() -> None:
+    async with FakeDaemon() as daemon:
+        address = daemon.address
+    async with Client(address) as client, client.informer("pods") as pods:
+        with pytest.raises(InformerError) as caught:
+            await synced(pods)
+        assert isinstance(caught.value.__cause__, informerd.UnreachableError)

@@ -1,0 +1,110 @@
+"""What the READMEs show in Python runs against the demo that they tell to start."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed import binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+#: Longest wait for output.
+LIMIT = 60.0
+
+
+def blocks(readme: Path) -> list[str]:
+    """Return the Python blocks of a README."""
+    return re.findall(r"^```python\n(.*?)^```", readme.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Run ``informerd demo`` and give the environment in which its cluster is found."""
+    directory = tmp_path_factory.mktemp("demo")
+    kubeconfig = directory / "demo.yaml"
+    program = binary("informerd", "INFORMERD_BIN", "informerd")
+    with subprocess.Popen(
+        [program, "demo", "--pace", "50ms", "--kubeconfig-out", kubeconfig],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        address = None
+        for line in process.stdout:
+            if found := re.match(r"\s+informerd\s+http://(\S+)", line):
+                address = found[1]
+                break
+        assert address is not None, "the demo ended before it said where its daemon is"
+        # Nobody else reads the table, and a full pipe would hold the demo up.
+        threading.Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
+        yield {
+            "KUBECONFIG": str(kubeconfig),
+            "INFORMERD_SERVER": address,
+            "DIRECTORY": str(directory),
+        }
+        process.kill()
+
+
+async def test_the_block_of_the_project_runs_as_it_stands(demo: dict[str, str]) -> None:
+    (block,) = blocks(ROOT / "README.md")
+    environment = os.environ | demo | {"PYTHONPATH": str(ROOT / "clients/python/src")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-u",
+        "-c",
+        block,
+        cwd=demo["DIRECTORY"],
+        env=environment,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    types = []
+    while "MODIFIED" not in types:
+        line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
+        kind, name = line.decode().split()
+        assert name.startswith("web-"), line
+        types.append(kind)
+    assert types[0] == "ADDED"
+    process.kill()
+    await process.wait()
+
+
+@pytest.mark.parametrize("block", blocks(ROOT / "clients/python/README.md"))
+async def test_blocks_of_the_package(
+    block: str, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in demo.items():
+        monkeypatch.setenv(name, value)
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def show(*words: object) -> None:
+        lines.put_nowait(" ".join(map(str, words)))
+
+    # As in ``python -m asyncio``, where a reader would paste it.
+    code = compile(block, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, Any] = {"print": show}
+    if "import" not in block:
+        exec("from informerd import Client", names)
+    pasted = eval(code, names)
+    assert inspect.iscoroutine(pasted)
+    running = asyncio.create_task(pasted)
+    waiting = asyncio.create_task(lines.get())
+    done, _ = await asyncio.wait(
+        [running, waiting], timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED
+    )
+    assert waiting in done, running
+    running.cancel()
+    await asyncio.wait([running])
