@@ -30,9 +30,8 @@ released = pytest.importorskip("kubernetes_asyncio.watch")
 if TYPE_CHECKING:
     from cases import Case
     from comparer import Lockstep
-    from conftest import StartDaemon
     from random_workload import Written
-    from testbed import Testbed
+    from testbed import StartDaemon, Testbed
 
 SEED = 20261125
 NAMESPACES = 3

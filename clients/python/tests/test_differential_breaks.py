@@ -23,8 +23,7 @@ client = pytest.importorskip("kubernetes_asyncio.client")
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from conftest import StartDaemon
-    from testbed import Daemon
+    from testbed import Daemon, StartDaemon
 
     Event = dict[str, Any]
 

@@ -28,8 +28,7 @@ released = pytest.importorskip("kubernetes_asyncio.watch")
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from conftest import StartDaemon
-    from testbed import Daemon
+    from testbed import Daemon, StartDaemon
 
 SEED = 7
 ALL_PODS, SOME_MAPS = "list_pod_for_all_namespaces", "list_namespaced_config_map"

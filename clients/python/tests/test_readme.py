@@ -88,6 +88,10 @@ async def test_blocks_of_the_package(
 ) -> None:
     for name, value in demo.items():
         monkeypatch.setenv(name, value)
+    # The library has looked at the environment when it was imported.
+    for module in ("config", "config.kube_config"):
+        name = f"kubernetes_asyncio.{module}.KUBE_CONFIG_DEFAULT_LOCATION"
+        monkeypatch.setattr(name, demo["KUBECONFIG"])
     lines: asyncio.Queue[str] = asyncio.Queue()
 
     def show(*words: object) -> None:
