@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import marshal
 import re
 from datetime import datetime
 from types import SimpleNamespace
@@ -129,10 +130,9 @@ def _unusual(_: Any, __: Any) -> Any:
 
 
 def _copied(value: Any, config: Any = None) -> Any:
-    if type(value) is dict:
-        return {key: _copied(item) for key, item in value.items()}
-    if type(value) is list:
-        return [_copied(item) for item in value]
+    if type(value) is dict or type(value) is list:
+        # Of all ways to copy parsed JSON this takes the least time.
+        return marshal.loads(marshal.dumps(value))
     return value
 
 

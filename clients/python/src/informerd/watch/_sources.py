@@ -139,7 +139,8 @@ class DaemonSource:
         if self._return_type == "str":
             # As the apiserver writes a line.
             return f'{{"type":"{_TYPES[event.type]}","object":{event.object.decode()}}}\n'
-        raw = json.loads(event.object)
+        # Decoded here: JSON's own guess at the encoding takes as long again.
+        raw = json.loads(str(event.object, "utf-8"))
         self._kind = raw.get("kind", self._kind)
         self._api_version = raw.get("apiVersion", self._api_version)
         made = deserialize(raw, self._return_type) if self._typed else raw
