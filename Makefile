@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt envtest stubs proto-baseline
+.PHONY: help demo test lint bench fmt envtest stubs proto-baseline
 
 # Passed on by `make demo`, for example ARGS="--help".
 ARGS ?=
@@ -18,6 +18,9 @@ test: ## Run all tests, the real kube-apiserver included (built once, see envtes
 
 lint: ## Check format, clippy, documentation, dependencies, protocol, scripts and Python
 	@hack/lint.sh
+
+bench: ## Print what watches cost: CPU of Python clients, of the apiserver and of the daemon
+	@hack/python.sh bench
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -5,6 +5,7 @@
 #   python.sh lint              ruff, mypy --strict, freshness of the protocol code
 #   python.sh package           build the wheel, install it into an empty environment, use it there
 #   python.sh test [ARGS]       pytest; what it needs of Rust must be built
+#   python.sh bench             print tables: CPU of clients, of the apiserver and of the daemon
 # Environments are made once per pinned list of packages, outside the checkout.
 set -euo pipefail
 # shellcheck source=hack/lib.sh
@@ -103,6 +104,19 @@ test_() {
     "$env/bin/python" -m pytest "$@"
 }
 
+bench() {
+    local env name code=0
+    env=$(environment dev)
+    # Beside the daemon, which is measured, only the testbed is needed; its speed doesn't matter.
+    (cd "$root" && cargo build --quiet --release --bin informerd &&
+        cargo build --quiet --package informerd-support --bin informerd-testbed)
+    for name in models client_cpu cost; do
+        say "==> $name"
+        (cd "$client" && PYTHONPATH=src "$env/bin/python" "bench/$name.py") || code=$?
+    done
+    return "$code"
+}
+
 command=${1:-}
 shift || true
 if ! usable_python; then
@@ -110,7 +124,7 @@ if ! usable_python; then
     exit
 fi
 case $command in
-    stubs | format | lint | package) "$command" "$@" ;;
+    stubs | format | lint | package | bench) "$command" "$@" ;;
     test) test_ "$@" ;;
-    *) die "usage: hack/python.sh stubs [--check] | format | lint | package | test [ARGS]" ;;
+    *) die "usage: hack/python.sh stubs [--check] | format | lint | package | test [ARGS] | bench" ;;
 esac

@@ -25,6 +25,7 @@ LIBRARIES = {
     "ours": "informerd.watch",
 }
 TYPES = {"typed": None, "raw": "object"}
+ROWS = [(library, type_) for type_ in TYPES for library in LIBRARIES]
 PODS, WARM = 40, 100
 #: Longest wait for a process, in seconds.
 LIMIT = 300.0
@@ -53,8 +54,11 @@ async def read(arguments: argparse.Namespace) -> None:
         await watch.close()
 
 
-async def row(on: Ground, pods: Pods, version: str, library: str, type_: str, events: int) -> Any:
+async def row(
+    on: Ground, pods: Pods, version: str, name: tuple[str, str], events: int
+) -> asyncio.subprocess.Process:
     """Start the process of one row."""
+    library, type_ = name
     return await asyncio.create_subprocess_exec(
         *(sys.executable, __file__, "--library", library, "--type", type_),
         *("--kubeconfig", str(on.testbed.kubeconfig), "--server", on.daemon.address),
@@ -63,9 +67,8 @@ async def row(on: Ground, pods: Pods, version: str, library: str, type_: str, ev
     )
 
 
-async def cost(process: Any) -> float:
+async def cost(process: asyncio.subprocess.Process) -> float:
     """Wait for a row's figure, in microseconds."""
-    print("waiting for", process.pid, flush=True)
     lines = (await asyncio.wait_for(process.communicate(), LIMIT))[0].split()
     return float(lines[-1]) * 1e6
 
@@ -74,26 +77,19 @@ async def bursts(on: Ground, pods: Pods, events: int) -> dict[tuple[str, str], f
     """All rows one after the other, on changes that lie ready."""
     version = await pods.version()
     # Someone watches, so that the daemon has these changes in its history.
-    held = await row(on, pods, version, "ours", "raw", events)
+    held = await row(on, pods, version, ("ours", "raw"), events)
     await pods.change_all(events + WARM, PODS)
     await cost(held)
-    return {
-        (library, type_): await cost(await row(on, pods, version, library, type_, events))
-        for type_ in TYPES
-        for library in LIBRARIES
-    }
+    return {name: await cost(await row(on, pods, version, name, events)) for name in ROWS}
 
 
 async def singles(on: Ground, pods: Pods, events: int) -> dict[tuple[str, str], float]:
     """All rows at once, on changes that are made one after the other."""
     version = await pods.version()
-    rows = {
-        (library, type_): await row(on, pods, version, library, type_, events)
-        for type_ in TYPES
-        for library in LIBRARIES
-    }
+    rows = {name: await row(on, pods, version, name, events) for name in ROWS}
     await pods.change_all(WARM, PODS)
     for process in rows.values():
+        assert process.stdout is not None
         assert await process.stdout.readline() == b"warm\n"
     await pods.change_all(events, PODS, writers=1)
     return {name: await cost(process) for name, process in rows.items()}
@@ -110,6 +106,7 @@ async def measure(events: int) -> int:
                 "burst": await bursts(on, pods, events * 4),
                 "single": await singles(on, pods, events),
             }
+            build = on.build
     rows, dearer = [], 0
     for mode, costs in figures.items():
         for (library, type_), found in costs.items():
@@ -117,7 +114,8 @@ async def measure(events: int) -> int:
             dearer |= share > 1
             rows.append((f"{mode}, {type_}, {library}", f"{found:.0f}", f"{share:.2f}"))
     head = ("CPU of the client per event of a pod", "us", "of released")
-    table(f"{events * 4} events in bursts, {events} single ones", head, rows)
+    title = f"{events * 4} events in bursts, {events} single ones; daemon in its {build} build"
+    table(title, head, rows)
     return dearer
 
 

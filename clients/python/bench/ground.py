@@ -19,7 +19,7 @@ from random_workload import STRATEGIC, Cluster  # noqa: E402
 from testbed import ROOT, Daemon, Testbed  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Ground(NamedTuple):
@@ -39,6 +39,8 @@ def ground() -> Iterator[Ground]:
     build = "release" if "/release/" in os.environ.get("INFORMERD_BIN", "") else "debug"
     with Testbed() as testbed, Daemon(testbed.kubeconfig) as daemon:
         yield Ground(testbed, daemon, build)
+        # Nobody wants to read it after figures.
+        daemon.log.clear()
 
 
 class Pods:
@@ -85,14 +87,14 @@ class Pods:
         await asyncio.gather(*(write() for _ in range(writers)))
 
     async def version(self) -> str:
-        """The resourceVersion of a list of the pods."""
+        """Return the resourceVersion of a list of the pods."""
         listed = await self.cluster.call("GET", PODS.path(self.namespace))
         version = listed["metadata"]["resourceVersion"]
         assert isinstance(version, str)
         return version
 
 
-def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     print(f"\n{title}")

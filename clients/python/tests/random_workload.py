@@ -54,6 +54,13 @@ class Cluster:
     async def call(
         self, method: str, path: str, content: Json | None = None, *, patch: str = MERGE
     ) -> Json:
+        """One request and the object that it answers."""
+        answer: Json = json.loads(await self.text(path, method, content, patch=patch))
+        return answer
+
+    async def text(
+        self, path: str, method: str = "GET", content: Json | None = None, *, patch: str = MERGE
+    ) -> str:
         """One request; again when the apiserver asks for that, as while it starts.
 
         Raises
@@ -77,8 +84,8 @@ class Cluster:
                 # It asks for whole seconds; it is ready sooner.
                 await asyncio.sleep(0.1)
                 continue
-            answer: Json = json.loads(response.data)
-            return answer
+            text: str = response.data.decode()
+            return text
 
     async def define_widgets(self) -> None:
         """Create the workload's own resource, unless it is there, and wait until it is served."""

@@ -187,6 +187,11 @@ class Daemon:
         self.kill()
         self.start()
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it doesn't run."""
+        return None if self._child is None else self._child.pid
+
     def page(self, path: str) -> str:
         """Read a page of the admin port, for example ``/metrics``."""
         with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=LIMIT) as answer:
@@ -209,7 +214,8 @@ class Daemon:
         """End it if it runs, and print the end of its log, which pytest shows for a failed test."""
         if self._child is not None:
             self.kill()
-        print("--- the daemon's log", *self.log[-_LOG_LINES:], sep="\n", file=sys.stderr)
+        if self.log:
+            print("--- the daemon's log", *self.log[-_LOG_LINES:], sep="\n", file=sys.stderr)
 
     def __enter__(self) -> Daemon:
         return self
