@@ -130,9 +130,12 @@ impl Fetcher {
     /// is the version of an event, else within seconds, with the server's bookmark. Versions must
     /// be ordered. Cancel safe.
     ///
+    /// A busy apiserver closes watches whose reader falls behind (`cacheWatcher` in apiserver's
+    /// `pkg/storage/cacher`); what had come is whole, and another watch goes on after it.
+    ///
     /// # Errors
-    /// [`FetchError::Expired`] if `from` is no longer in the history; `Unavailable` if the stream
-    /// ended before `until`: what came is not told, for it may not be all.
+    /// [`FetchError::Expired`] if `from` is no longer in the history; `Unavailable` if a watch
+    /// ended before `until` without any event: what came is not told, for it may not be all.
     pub async fn replay(
         &self,
         from: &ResourceVersion,
@@ -141,7 +144,22 @@ impl Fetcher {
         if !until.is_after(from) {
             return Ok(Vec::new());
         }
-        let uri = watch_uri(&self.info.gvr, Some(from), REPLAY);
+        let mut replay = Replay::new(from, until);
+        let deadline = Instant::now() + REPLAY_LIMIT;
+        loop {
+            let had = replay.deltas.len();
+            if self.go_on(&mut replay, deadline).await? {
+                return Ok(replay.deltas);
+            }
+            if replay.deltas.len() == had {
+                return Err(FetchError::Unavailable("the replay ended early".to_owned()));
+            }
+        }
+    }
+
+    /// One watch of a replay; false if it ended before the replay was complete.
+    async fn go_on(&self, replay: &mut Replay<'_>, deadline: Instant) -> Result<bool, FetchError> {
+        let uri = watch_uri(&self.info.gvr, Some(replay.position()), REPLAY);
         let limit = self.options.response_timeout;
         let response = match get(&self.client, &uri, JSON, limit).await? {
             Answer::Accepted(response) => response,
@@ -155,16 +173,14 @@ impl Fetcher {
             stats: &stats,
         };
         let mut connection = Connection::new(response.into_body(), self.options.max_line);
-        let mut replay = Replay::new(from, until);
-        let deadline = Instant::now() + REPLAY_LIMIT;
         loop {
             let input = tokio::time::timeout_at(deadline, connection.read(false, &ears)).await;
             let Ok(Input::Lines { lines, .. }) = input else {
-                return Err(FetchError::Unavailable("the replay ended early".to_owned()));
+                return Ok(false);
             };
             for line in lines {
                 if replay.take(line)? {
-                    return Ok(replay.deltas);
+                    return Ok(true);
                 }
             }
         }
@@ -191,6 +207,11 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Everything up to here has come.
+    fn position(&self) -> &ResourceVersion {
+        self.deltas.last().map_or(self.from, Delta::version)
+    }
+
     /// Takes a line; true when nothing is missing any more.
     fn take(&mut self, line: Line) -> Result<bool, FetchError> {
         let event = line.map_err(|error| FetchError::Unavailable(error.to_string()))?;
@@ -203,7 +224,7 @@ impl<'a> Replay<'a> {
             }
             UpstreamEvent::Error(status) => return Err(status.into()),
         };
-        let last = self.deltas.last().map_or(self.from, Delta::version);
+        let last = self.position();
         if !delta.version().is_after(last) {
             // A replay below the position is harmless, a step back within it isn't.
             return if self.deltas.is_empty() || delta.version() == last {

@@ -17,8 +17,8 @@ fn rv(version: u64) -> ResourceVersion {
     ResourceVersion::new(&version.to_string())
 }
 
-async fn replay(answer: Vec<Act>, from: u64, until: u64) -> Result<Vec<String>, FetchError> {
-    let server = Server::answering(vec![answer]).await;
+async fn replay(first: Vec<Act>, from: u64, until: u64) -> Result<Vec<String>, FetchError> {
+    let server = Server::answering(vec![first, answer(200, "")]).await;
     let deltas = fetcher(&server).replay(&rv(from), &rv(until)).await?;
     Ok(deltas.iter().map(text).collect())
 }
@@ -76,6 +76,26 @@ async fn a_replay_ends_with_a_bookmark() {
         replay(open_watch(stream), 5, 7).await,
         Ok(vec!["+a@6".into()])
     );
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_where_the_server_closed_it() {
+    let answers = vec![
+        answer(200, event("ADDED", "a", 6) + &event("MODIFIED", "a", 7)),
+        answer(200, event("DELETED", "a", 8)),
+        open_watch(event("ADDED", "b", 9)),
+    ];
+    let mut server = Server::answering(answers).await;
+    let deltas = fetcher(&server).replay(&rv(5), &rv(9)).await;
+    let told: Vec<_> = deltas.expect("whole").iter().map(text).collect();
+    assert_eq!(told, ["+a@6", "~a@7", "-a@8", "+b@9"]);
+    for from in [5, 7, 8] {
+        let request = server.request().await;
+        assert!(
+            request.contains(&format!("&resourceversion={from}&")),
+            "{request}"
+        );
+    }
 }
 
 #[tokio::test]
