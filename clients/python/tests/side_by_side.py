@@ -89,15 +89,17 @@ class SideBySide:
         if case.start != "scratch":
             listed = await self.list(case)
             version, held = listed["metadata"]["resourceVersion"], listed["items"]
+        # What a daemon leaves out of objects doesn't depend on selectors.
+        libraries = [one for one in self._libraries if not (one.lean and case.selectors)]
         watches = {
             library.name: await self.open(library, case, resource_version=version)
-            for library in self._libraries
+            for library in libraries
         }
         return Lockstep(
             case.name,
             watches,
             namespaces=case.seen_namespaces(self._workload.namespaces),
-            lean=[library.name for library in self._libraries if library.lean],
+            lean=[library.name for library in libraries if library.lean],
             held=held,
         )
 

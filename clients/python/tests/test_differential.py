@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SEED = 20261125
 NAMESPACES = 3
+#: Random steps of each of the two phases in which the watches are compared.
+STEPS = 600
 
 
 async def test_equal_to_the_released_library(
@@ -58,8 +60,8 @@ async def test_equal_to_the_released_library(
         # The snapshots of all libraries show the same state: nobody writes meanwhile.
         await read([step for case, step in steps.items() if case.start == "scratch"], workload, 1)
         early = [step for case, step in steps.items() if case.start != "late"]
-        await read(early, workload, 2, workload.phase(800))
-        await read(list(steps.values()), workload, 3, workload.phase(800))
+        await read(early, workload, 2, workload.phase(STEPS))
+        await read(list(steps.values()), workload, 3, workload.phase(STEPS))
         for case, step in steps.items():
             listed = await watches.list(case)
             versions = sorted(item["metadata"]["resourceVersion"] for item in listed["items"])
@@ -74,7 +76,7 @@ def check_that_much_was_seen(steps: list[Lockstep]) -> None:
     for step in steps:
         assert min(step.types[type_] for type_ in ("ADDED", "MODIFIED", "DELETED")) > 3, step
         total += step.types
-    assert total.total() > 5000, total
+    assert total.total() > 4000, total
 
 
 def check_that_all_were_seen(written: set[Written], steps: dict[Case, Lockstep]) -> None:
@@ -83,5 +85,5 @@ def check_that_all_were_seen(written: set[Written], steps: dict[Case, Lockstep])
         step = steps[next(case for case in CASES if case.kind is kind)]
         told = {(seen.uid, seen.resource_version) for seen in step.seen}
         wanted = {(w.uid, w.resource_version) for w in written if w.kind is kind}
-        assert len(wanted) > 200
+        assert len(wanted) > 150
         assert not wanted - told
