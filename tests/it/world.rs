@@ -268,11 +268,13 @@ impl World {
         match validate_all(&run, expectation) {
             Ok(summary) => summary,
             Err(report) => {
-                let _ = informerd_support::recorder::save(
-                    &run,
-                    std::path::Path::new("/tmp/t4run.json"),
-                );
-                panic!("{resource}: {report}")
+                let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+                    .join(format!("{}-{resource}.jsonl", self.namespace));
+                let saved = match informerd_support::recorder::save(&run, &file) {
+                    Ok(()) => format!("saved as {}", file.display()),
+                    Err(error) => format!("can't be saved: {error}"),
+                };
+                panic!("{resource}: {report}\nthe run is {saved}")
             }
         }
     }

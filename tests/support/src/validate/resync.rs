@@ -57,6 +57,18 @@ impl<'a> Net<'a> {
         }
     }
 
+    /// The versions above `from`, up to `upto`, at which objects that have left the filter change.
+    pub(crate) fn moves_of_leavers(&self, history: &History<'_>, from: u64, upto: u64) -> Vec<u64> {
+        let left = self
+            .touched
+            .iter()
+            .filter(|(_, (first, last))| Self::change(first, last) == Change::Deleted);
+        left.flat_map(|(key, _)| history.of(key))
+            .map(|commit| commit.version)
+            .filter(|version| *version > from && *version <= upto)
+            .collect()
+    }
+
     /// How many events of the kinds that `filter` wants the difference has.
     pub(crate) fn len(&self, filter: &Filter) -> usize {
         let one = |kind| usize::from(wants(filter, kind));

@@ -273,3 +273,42 @@ fn watches_may_overlap_while_a_broken_connection_is_being_noticed() {
     };
     assert_eq!(broken(&bad, &replicas), [""; 0]);
 }
+
+// The difference stands for the state at 7, where "a" is at 7 and comes after "b"; the reader has
+// left before it came.
+#[test]
+fn an_object_that_has_left_the_filter_stands_where_it_was_last_written() {
+    let truth = truth(&[
+        (1, "a", "", "u"),
+        (2, "b", "", "u"),
+        (3, "a", "u", ""),
+        (4, "a", "", "w"),
+        (5, "b", "u", ""),
+        (6, "b", "", "w"),
+        (7, "a", "w", "w"),
+    ]);
+    let difference = |name: &str, version: u64| {
+        let gone = Frame::Event(Event {
+            kind: "DELETED".into(),
+            cause: "RESYNC".into(),
+            namespace: String::new(),
+            name: name.into(),
+            uid: "u".into(),
+            version,
+            token: String::new(),
+            object: object(name, "u", version).to_string(),
+            old_object: String::new(),
+        });
+        let mut stream = stream(Start::Version(2), vec![started("RESYNCED", "e"), gone]);
+        stream.filter.field_selector = "metadata.uid=u".into();
+        let run = Run {
+            streams: vec![stream],
+            truth: truth.clone(),
+            ..Run::default()
+        };
+        broken(&run, &none_needed())
+    };
+    assert_eq!(difference("b", 6), [""; 0]);
+    assert_eq!(difference("a", 4), [""; 0]);
+    assert_ne!(difference("b", 7), [""; 0]);
+}

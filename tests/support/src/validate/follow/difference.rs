@@ -108,9 +108,14 @@ impl Walk<'_, '_> {
             let until = events
                 .get(next)
                 .map_or(u64::MAX, |wanted| wanted.event.version - 1);
-            let end = begin.max(lower);
-            if end <= until.min(upper) {
+            let (end, latest) = (begin.max(lower), until.min(upper));
+            if end <= latest {
                 visit(Place { version: end, next }, &net);
+                // What has left the filter changes on without an event of it, and is told at its
+                // own version.
+                for version in net.moves_of_leavers(self.history, end, latest) {
+                    visit(Place { version, next }, &net);
+                }
             }
             let Some(wanted) = events.get(next) else {
                 return;
