@@ -100,6 +100,13 @@ def test_a_snapshot_that_breaks_off_is_forgotten() -> None:
     assert follow(contents, shown("b", 2), end(3)) == ["ADDED n/b 2"]
 
 
+def test_what_goes_inside_a_snapshot_is_not_held() -> None:
+    contents: Contents[Any] = Contents(json.loads)
+    gone = event("DELETED", "a", 2, "", cause="RESYNC")
+    assert follow(contents, started(), shown("a", 1), gone, end(3)) == []
+    assert not contents.objects
+
+
 def test_changes_of_one_object_are_folded() -> None:
     contents: Contents[Any] = Contents(json.loads)
     pending: Pending[Any] = Pending()

@@ -98,6 +98,16 @@ async def test_events_that_belong_together_are_handed_out_together(daemon: FakeD
     await subscription.aclose()
 
 
+async def test_a_reset_ends_what_is_held_back(daemon: FakeDaemon) -> None:
+    reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_LAGGED)
+    held = event("DELETED", "a", 5, "")
+    daemon.play([[started(), end(1), held, reset, shown("b", 6), end(6)], Hold()])
+    subscription = subscribe(daemon)
+    steps = await take(subscription, 5)
+    assert brief(steps) == ["Started", "SnapshotEnd", "Reset", "b@6", "SnapshotEnd"]
+    await subscription.aclose()
+
+
 async def test_says_that_a_snapshot_was_interrupted(daemon: FakeDaemon) -> None:
     daemon.play([[started(), shown("a", 1)], Fail()], [[started(), end(2)], Hold()])
     subscription = subscribe(daemon)

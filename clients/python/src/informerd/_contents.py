@@ -117,7 +117,10 @@ class Contents(Generic[T]):
     def _event(self, event: watch_pb2.Event) -> list[Change[T]]:
         entry = self._entry(event, event.resource_version)
         if self._staged is not None:
-            self._staged[entry.key] = entry
+            if event.type == types_pb2.EVENT_TYPE_DELETED:
+                self._staged.pop(entry.key, None)
+            else:
+                self._staged[entry.key] = entry
             return []
         if event.resume_token:
             self._moved(event)

@@ -220,6 +220,9 @@ class Subscription:
                 if self._run:
                     self._ready.extend(self._run)
                     self._run.clear()
+            elif kind == "reset":
+                # What is held belongs to the line of positions that ends here.
+                self._run.clear()
             self._ready.append(step)
 
     def _hand_out(self, step: Step) -> None:
