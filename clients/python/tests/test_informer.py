@@ -14,6 +14,7 @@ import informerd
 from informerd import Change, Client, Informer, InformerError
 from informerd._contents import Contents, Pending
 from informerd._position import Backoff, Interrupted, Step
+from informerd.frames import Object
 from informerd.v1 import watch_pb2
 
 if TYPE_CHECKING:
@@ -124,8 +125,46 @@ def test_changes_of_one_object_are_folded() -> None:
     assert fold(started(), shown("a", 1), end(1), event("MODIFIED", "a", 2)) == ["ADDED n/a"]
     assert fold(event("MODIFIED", "a", 3), event("MODIFIED", "a", 4)) == ["MODIFIED n/a"]
     assert fold(event("ADDED", "b", 5), event("DELETED", "b", 6)) == []
-    assert fold(event("DELETED", "a", 7), event("ADDED", "a", 8, uid="2")) == ["MODIFIED n/a"]
+    assert fold(event("DELETED", "a", 7), event("ADDED", "a", 8)) == ["MODIFIED n/a"]
     assert fold(event("MODIFIED", "a", 9), event("DELETED", "a", 10)) == ["DELETED n/a"]
+
+
+def entry(name: str, version: int, uid: str | None = None) -> Object[Any]:
+    made = shown(name, version, uid=uid)
+    return Object("n", name, made.uid, made.resource_version, made.object, json.loads)
+
+
+def taken(pending: Pending[Any]) -> tuple[str, str, str | None, str | None]:
+    change = pending.take()
+    sides = (change.old, change.new)
+    old, new = (side.resource_version if side else None for side in sides)
+    return change.type, change.key, old, new
+
+
+def test_another_object_of_the_same_name_is_no_modification() -> None:
+    pending: Pending[Any] = Pending()
+    first, second, third = entry("a", 1), entry("a", 3, "second"), entry("a", 4, "second")
+    pending.add(Change("DELETED", "n/a", None, first))
+    pending.add(Change("ADDED", "n/b", entry("b", 2), None))
+    pending.add(Change("ADDED", "n/a", second, None))
+    assert taken(pending) == ("DELETED", "n/a", "1", None)
+    pending.add(Change("MODIFIED", "n/a", third, second))
+    assert taken(pending) == ("ADDED", "n/a", None, "4")
+    assert taken(pending) == ("ADDED", "n/b", None, "2")
+    assert not pending
+    pending.add(Change("MODIFIED", "n/a", second, first))
+    pending.take()
+    pending.add(Change("DELETED", "n/a", None, second))
+    assert not pending, "the consumer was told of the first alone"
+
+
+def test_an_object_that_keeps_changing_comes_in_its_turn() -> None:
+    pending: Pending[Any] = Pending()
+    for version in range(1, 4):
+        pending.add(Change("MODIFIED", "n/hot", entry("hot", version + 1), entry("hot", version)))
+        pending.add(Change("ADDED", f"n/{version}", entry(str(version), 9), None))
+    assert taken(pending) == ("MODIFIED", "n/hot", "1", "4")
+    assert taken(pending)[1] == "n/1"
 
 
 async def test_is_a_mapping(daemon: FakeDaemon, client: Client) -> None:
