@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +213,46 @@ async def test_tells_changes_to_each_consumer(daemon: FakeDaemon, client: Client
         for consumer in (early, late):
             with pytest.raises(StopAsyncIteration):
                 await asyncio.wait_for(anext(consumer), LIMIT)
+
+
+async def test_changes_count_from_the_call(daemon: FakeDaemon, client: Client) -> None:
+    gate = asyncio.Event()
+    daemon.play([started(), shown("a", 1), end(1), gate, event("ADDED", "b", 2), Hold()])
+    handled: asyncio.Queue[str] = asyncio.Queue()
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        changes = pods.changes(replay=False)
+        pods.on_change(lambda change: handled.put_nowait(change.key), replay=False)
+        watcher = pods.changes()
+        gate.set()
+        while "n/b" not in pods:
+            await asyncio.wait_for(anext(watcher), LIMIT)
+        assert (await asyncio.wait_for(anext(changes), LIMIT)).key == "n/b"
+        assert await asyncio.wait_for(handled.get(), LIMIT) == "n/b"
+
+
+async def test_a_handler_misses_nothing_before_its_first_turn(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    handled: asyncio.Queue[str] = asyncio.Queue()
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        pods.on_change(lambda change: handled.put_nowait(change.key), replay=False)
+        # Before the loop has given the handler its first turn.
+        pods._apply(event("ADDED", "b", 2))
+        assert await asyncio.wait_for(handled.get(), LIMIT) == "n/b"
+
+
+async def test_a_consumer_that_never_begins_is_forgotten(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    async with client.informer("pods") as pods:
+        changes = pods.changes()
+        assert len(pods._pending) == 1
+        del changes
+        gc.collect()
+        assert not pods._pending
 
 
 async def test_calls_handlers(daemon: FakeDaemon, client: Client) -> None:
