@@ -324,6 +324,31 @@ async def test_a_handler_that_fails_makes_the_informer_fail(
     await asyncio.wait_for(daemon.until(closed=True), LIMIT)
 
 
+async def test_a_cancelled_task_makes_the_informer_fail(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        changes = pods.changes(replay=False)
+        for task in pods._tasks:
+            task.cancel()
+        with pytest.raises(InformerError, match="cancelled from outside"):
+            await asyncio.wait_for(anext(changes), LIMIT)
+        assert not pods.healthy
+        with pytest.raises(InformerError, match="cancelled from outside"):
+            list(pods)
+
+
+async def test_is_entered_once(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), end(1), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        with pytest.raises(RuntimeError, match="entered once"):
+            await pods.__aenter__()
+    with pytest.raises(RuntimeError, match="entered once"):
+        async with pods:
+            pass
+
+
 async def test_what_cannot_be_decoded_is_told_where_it_is_read(
     daemon: FakeDaemon, client: Client
 ) -> None:

@@ -71,6 +71,7 @@ class Informer(Mapping[str, T]):
         self._synced = asyncio.Event()
         self._failure: BaseException | None = None
         self._told = False
+        self._entered = False
         self._closed = False
         self._healthy = False
 
@@ -213,6 +214,9 @@ class Informer(Mapping[str, T]):
             await asyncio.wait(others)
 
     async def __aenter__(self) -> Informer[T]:
+        if self._entered:
+            raise RuntimeError("an informer is entered once: make another with client.informer()")
+        self._entered = True
         self._start(self._follow())
         return self
 
@@ -233,7 +237,14 @@ class Informer(Mapping[str, T]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        failure = None if task.cancelled() else task.exception()
+        failure: BaseException | None
+        if not task.cancelled():
+            failure = task.exception()
+        elif self._closed:
+            failure = None
+        else:
+            # Whoever did that, the contents would stand still from here on.
+            failure = RuntimeError("a task of the informer was cancelled from outside")
         if self._failure is None:
             self._failure = failure
         if self._failure is not None:
