@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from fake_daemon import Fail, FakeDaemon, Hold, batch, bookmark, end, event, pods, shown, started
+from steps import LIMIT, brief, subscribe, take
 
 from informerd import _connection
 from informerd._position import Disconnected, Interrupted, Step
@@ -22,31 +23,11 @@ from informerd.v1 import watch_pb2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LIMIT = 20.0
-
 
 @pytest.fixture
 async def daemon() -> AsyncIterator[FakeDaemon]:
     async with FakeDaemon() as daemon:
         yield daemon
-
-
-def subscribe(daemon: FakeDaemon, **options: Any) -> Subscription:
-    request = options.pop("request", pods())
-    return Subscription(daemon.target, request, random=lambda: 0.0, **options)
-
-
-async def take(subscription: Subscription, count: int) -> list[Step]:
-    return [await asyncio.wait_for(subscription.next(), LIMIT) for _ in range(count)]
-
-
-def brief(steps: list[Step]) -> list[str]:
-    return [
-        f"{step.name}@{step.resource_version}"
-        if isinstance(step, watch_pb2.Event)
-        else type(step).__name__
-        for step in steps
-    ]
 
 
 async def test_continues_after_a_break_with_the_last_token(daemon: FakeDaemon) -> None:
@@ -268,30 +249,6 @@ async def test_waits_for_a_server_if_told_so() -> None:
         while not isinstance(await asyncio.wait_for(subscription.next(), LIMIT), watch_pb2.Started):
             pass
         await subscription.aclose()
-
-
-async def test_the_planned_length_includes_breaks(daemon: FakeDaemon) -> None:
-    request = pods()
-    request.timeout.FromMilliseconds(50)
-    daemon.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
-    subscription = subscribe(daemon, request=request)
-    await take(subscription, 3)
-    with pytest.raises(StopAsyncIteration):
-        await asyncio.wait_for(subscription.next(), LIMIT)
-    assert len(daemon.requests) == 1
-
-
-async def test_ok_ends_a_planned_watch_only(daemon: FakeDaemon) -> None:
-    request = pods()
-    request.timeout.seconds = 3600
-    daemon.play([[started(), end(1)]], [[started(), end(1)]])
-    planned = subscribe(daemon, request=request)
-    await take(planned, 2)
-    with pytest.raises(StopAsyncIteration):
-        await planned.next()
-    endless = subscribe(daemon)
-    assert isinstance((await take(endless, 3))[-1], Disconnected)
-    await endless.aclose()
 
 
 async def test_a_silent_stream_counts_as_broken(

@@ -88,6 +88,8 @@ class Reader:
         self._silent = False
         #: Whether the stream is over; then ``error`` tells how (None: status OK).
         self.ended = False
+        #: Whether :meth:`close` was called.
+        self.closed = False
         self.error: Exception | None = None
         self._watchdog = self._loop.call_later(self._limit, self._watch)
         self._task = self._loop.create_task(self._run())
@@ -104,6 +106,7 @@ class Reader:
 
     def close(self) -> asyncio.Task[None]:
         """End the call now; idempotent. The task that is returned ends with it."""
+        self.closed = True
         self._watchdog.cancel()
         self._task.cancel()
         return self._task

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random as random_module
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from informerd._connection import Connection
 from informerd._position import (
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from informerd._target import Target
 
+#: How much later than planned the server may end a stream before the client does, in seconds.
+END_GRACE: Final = 2.0
+
 
 class _Line:
     """What a watch holds at its event loop. Closable from any thread, and after the watch is gone.
@@ -41,6 +44,8 @@ class _Line:
         self.bell = Bell()
         self.connection = Connection.acquire(target)
         self.reader: Reader | None = None
+        #: Whether a stream was ever asked for.
+        self.tried = False
         self._closed = False
         self._last: list[asyncio.Task[None]] = []
 
@@ -111,6 +116,8 @@ class Subscription:
         #: When the next stream may be opened, and when the watch ends: times of the loop.
         self._not_before = 0.0
         self._deadline: float | None = None
+        #: Why there is, or was, no stream.
+        self._error: CallError | None = None
         self._over = False
         self._stopped = False
 
@@ -135,7 +142,8 @@ class Subscription:
         StopAsyncIteration
             The planned length is over, or the watch was stopped.
         UnreachableError
-            Nothing answers, and nothing ever did (unless ``wait_for_server``).
+            Nothing answers, and nothing ever did (with ``wait_for_server`` only when the planned
+            length is over).
         CallError
             The last word of the daemon.
         RuntimeError
@@ -155,12 +163,8 @@ class Subscription:
                 self._begin()
             elif line.reader is None:
                 await self._open(line)
-            elif (batch := line.reader.take()) is not None:
-                self._unpack(batch)
-            elif line.reader.ended:
-                self._decide(line, line.reader)
             else:
-                await line.bell.wait()
+                await self._read(line, line.reader)
 
     def stop(self) -> None:
         """End the watch at once, also while :meth:`next` waits. Idempotent, from any thread."""
@@ -200,10 +204,25 @@ class Subscription:
             return
         remaining = self._remaining(line)
         if remaining == 0.0:
-            self._finish(line)
+            self._time_is_up(line)
             return
         request = self._position.request(remaining)
+        line.tried = True
         line.reader = Reader(line.connection, self._target, request, line.bell)
+
+    async def _read(self, line: _Line, reader: Reader) -> None:
+        limit = None if self._deadline is None else self._deadline + END_GRACE
+        if limit is not None and not reader.ended and line.loop.time() >= limit:
+            # What lies unread is still handed out.
+            reader.close()
+        if (batch := reader.take()) is not None:
+            self._unpack(batch)
+        elif reader.closed:
+            self._time_is_up(line)
+        elif reader.ended:
+            self._decide(line, reader)
+        else:
+            await line.bell.wait(limit)
 
     def _unpack(self, batch: watch_pb2.WatchResponse) -> None:
         for frame in batch.frames:
@@ -243,7 +262,7 @@ class Subscription:
             error = unavailable(f"no token: {error}")
         verdict = self._position.after(error)
         if isinstance(verdict, Finish):
-            self._finish(line)
+            self._time_is_up(line)
         elif isinstance(verdict, Fail):
             self._finish(line)
             if self._position.established:
@@ -253,7 +272,16 @@ class Subscription:
             lived = line.loop.time() - reader.opened
             pause = max(verdict.wait, self._backoff.pause(lived, self._random()))
             self._not_before = line.loop.time() + pause
+            self._error = verdict.error
             self._ready.append(Disconnected(verdict.error, pause))
+
+    def _time_is_up(self, line: _Line) -> None:
+        """End as planned; what was never established must not look like an empty cluster."""
+        tried = line.tried
+        self._finish(line)
+        if tried and not self._position.established:
+            silent = unavailable(f"no stream within the planned {self._position.timeout:g} s")
+            raise unreachable(self._target.server, self._error or silent) from None
 
     def _finish(self, line: _Line) -> None:
         self._over = True
