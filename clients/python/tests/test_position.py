@@ -203,6 +203,17 @@ def test_tells_errors_that_pass_from_those_that_stay(
         assert isinstance(position(wait=False).after(error), Fail), "nothing ever answered"
 
 
+@pytest.mark.parametrize("reason", ["", "UNAUTHENTICATED"])
+def test_a_token_that_runs_out_is_replaced_once(reason: str) -> None:
+    error = failed(Code.UNAUTHENTICATED, reason)
+    watching = position(steps=[started(), end(1)])
+    assert isinstance(watching.after(error), Reopen)
+    assert watching.after(error) == Fail(error), "the fresh one is refused"
+    watching.observe(started("RESUMED"))
+    assert isinstance(watching.after(error), Reopen)
+    assert position().after(error) == Fail(error)
+
+
 def test_waits_as_long_as_the_server_says() -> None:
     drained = position(steps=[started(), end(1)])
     draining = watch_pb2.Draining()

@@ -307,6 +307,23 @@ async def test_asks_for_a_token_with_each_stream(daemon: FakeDaemon) -> None:
     await subscription.aclose()
 
 
+async def test_a_token_that_runs_out_is_replaced(daemon: FakeDaemon) -> None:
+    tokens = iter(["old", "new", "bad"])
+
+    async def source() -> str:
+        return next(tokens)
+
+    ran_out = Fail(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "token expired")
+    target = Target(daemon.address, daemon.address, token_source=source)
+    daemon.play([[started(), end(1)], ran_out], [started("RESUMED"), ran_out], [ran_out])
+    subscription = Subscription(target, pods(), random=lambda: 0.0)
+    steps = await take(subscription, 5)
+    assert brief(steps[2:]) == ["Disconnected", "Started", "Disconnected"]
+    with pytest.raises(CallError, match="token expired"):
+        await asyncio.wait_for(subscription.next(), LIMIT)
+    assert daemon.tokens == ["Bearer old", "Bearer new", "Bearer bad"]
+
+
 async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemon) -> None:
     outcomes: list[str | Exception] = ["one", OSError("mount is gone"), "two"]
 

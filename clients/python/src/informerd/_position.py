@@ -145,6 +145,8 @@ class Position:
         self._floor = 0
         self._epoch = ""
         self._behind = 0
+        #: Whether the stream at hand is established.
+        self._running = False
         self._loose = False
         self._must_reset = False
         self._drain_delay: float | None = None
@@ -178,7 +180,7 @@ class Position:
                 self.token = token
             self._floor = max(self._floor, _number(step.resource_version))
         elif isinstance(step, watch_pb2.Started):
-            self.established = True
+            self.established = self._running = True
             self._drain_delay = None
             self._behind = 0
             self._enter(step.epoch)
@@ -217,6 +219,7 @@ class Position:
             error = unavailable("the stream ended early")
         if error is not None and self._is_final(error):
             return Fail(error)
+        self._running = False
         self._note_behind(error)
         if self._loose:
             if not self._begin_anew:
@@ -259,6 +262,9 @@ class Position:
         return self._request.WhichOneof("start") in {None, "snapshot"}
 
     def _is_final(self, error: CallError) -> bool:
+        if error.code is grpc.StatusCode.UNAUTHENTICATED and self._running:
+            # The token ran out; a fresh one is shown to the next stream.
+            return False
         if not error.reason:
             if not self.established and not self._wait_for_server:
                 return True
