@@ -263,6 +263,28 @@ async def test_a_silent_stream_counts_as_broken(
     await subscription.aclose()
 
 
+async def test_a_loop_that_was_blocked_reads_before_it_judges(daemon: FakeDaemon) -> None:
+    gate = asyncio.Event()
+    daemon.play([[started(), end(1)], gate, bookmark(2), Hold()])
+    subscription = subscribe(daemon)
+    await take(subscription, 2)
+    line = subscription._line
+    assert line is not None
+    reader = line.reader
+    assert reader is not None
+    reader._watchdog.cancel()
+    reader._heard -= 2 * reader._limit
+    reader._watch()
+    gate.set()
+    assert brief(await take(subscription, 1)) == ["Bookmark"]
+    for silence in (0.0, 2 * reader._limit, 0.0):
+        reader._heard -= silence
+        reader._watchdog.cancel()
+        reader._watch()
+    assert brief(await take(subscription, 1)) == ["Disconnected"]
+    await subscription.aclose()
+
+
 async def full(bell: Bell, reader: Reader) -> None:
     while len(reader._batches) < 8:
         await bell.wait()

@@ -217,9 +217,13 @@ class Position:
         if error is None and not planned:
             # Nobody asked for an end: a proxy has cut the stream without a word.
             error = unavailable("the stream ended early")
-        if error is not None and self._is_final(error):
-            return Fail(error)
+        # The token ran out on the way; a fresh one is shown to the next stream.
+        ran_out = (
+            self._running and error is not None and error.code is grpc.StatusCode.UNAUTHENTICATED
+        )
         self._running = False
+        if error is not None and not ran_out and self._is_final(error):
+            return Fail(error)
         self._note_behind(error)
         if self._loose:
             if not self._begin_anew:
@@ -262,9 +266,6 @@ class Position:
         return self._request.WhichOneof("start") in {None, "snapshot"}
 
     def _is_final(self, error: CallError) -> bool:
-        if error.code is grpc.StatusCode.UNAUTHENTICATED and self._running:
-            # The token ran out; a fresh one is shown to the next stream.
-            return False
         if not error.reason:
             if not self.established and not self._wait_for_server:
                 return True
