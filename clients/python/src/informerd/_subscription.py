@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from informerd._connection import Connection
+from informerd._journal import Journal
 from informerd._position import (
     Backoff,
     Disconnected,
@@ -108,6 +109,7 @@ class Subscription:
         self._target = target
         self._position = Position(request, begin_anew=begin_anew, wait_for_server=wait_for_server)
         self._backoff = Backoff()
+        self._journal = Journal(target, request.resource)
         self._random = random
         #: Received, complete, and not handed out.
         self._ready: deque[Step] = deque()
@@ -246,8 +248,10 @@ class Subscription:
 
     def _hand_out(self, step: Step) -> None:
         self._position.observe(step)
-        if isinstance(step, watch_pb2.Started) and self._position.take_reset():
-            self._ready.appendleft(Interrupted())
+        if isinstance(step, watch_pb2.Started):
+            self._journal.established()
+            if self._position.take_reset():
+                self._ready.appendleft(Interrupted())
 
     def _decide(self, line: _Line, reader: Reader) -> None:
         """Take the verdict on the end of a stream; an error is the last word of the watch."""
@@ -273,6 +277,7 @@ class Subscription:
             pause = max(verdict.wait, self._backoff.pause(lived, self._random()))
             self._not_before = line.loop.time() + pause
             self._error = verdict.error
+            self._journal.broken(verdict.error)
             self._ready.append(Disconnected(verdict.error, pause))
 
     def _time_is_up(self, line: _Line) -> None:
