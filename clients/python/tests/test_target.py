@@ -109,6 +109,39 @@ def test_refuses_two_tokens_and_missing_files(tmp_path: Path) -> None:
         resolve("https://daemon", ca_file=tmp_path / "none")
 
 
+async def test_the_space_around_a_token_is_none_of_it() -> None:
+    assert await token_of(resolve(token=" a\n")) == "Bearer a"
+    assert await token_of(resolve(environ={"INFORMERD_TOKEN": "a\r\n"})) == "Bearer a"
+    assert await token_of(resolve(configuration=Configuration("bearer  a\n"))) == "Bearer a"
+
+
+@pytest.mark.parametrize("token", ["secret\u00e9", "sec ret", "sec\nret", "secret\x7f", " "])
+async def test_refuses_what_is_no_token(tmp_path: Path, token: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(token)
+    sources: list[tuple[str, dict[str, Any]]] = [
+        ("the argument `token`", {"token": token}),
+        ("INFORMERD_TOKEN", {"environ": {"INFORMERD_TOKEN": token}}),
+        (f"the file {file}", {"token_file": file}),
+        (f"the file {file}", {"environ": {"INFORMERD_TOKEN_FILE": str(file)}}),
+        ("the Kubernetes configuration", {"configuration": Configuration(token)}),
+    ]
+    for name, options in sources:
+        with pytest.raises(ConfigurationError, match="pass the token alone") as caught:
+            await token_of(resolve(**options))
+        assert str(caught.value).startswith(f"the token of {name} ")
+        assert "sec" not in str(caught.value).replace(str(file), "")
+
+
+async def test_a_file_that_is_no_token_later_is_refused_then(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    target = resolve(token_file=file)
+    file.write_text("")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        await token_of(target)
+
+
 @pytest.mark.parametrize(
     "options",
     [
