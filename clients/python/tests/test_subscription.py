@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from fake_daemon import Fail, FakeDaemon, Hold, batch, bookmark, end, event, pods, shown, started
+from fake_daemon import (
+    Fail,
+    FakeDaemon,
+    Hold,
+    batch,
+    bookmark,
+    end,
+    event,
+    pods,
+    shown,
+    started,
+)
 from steps import LIMIT, brief, subscribe, take
 
-from informerd import _connection
 from informerd._position import Disconnected, Interrupted, Step
 from informerd._reader import Bell, Reader
 from informerd._subscription import Subscription
@@ -364,18 +374,3 @@ async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemo
     outcomes[:] = [OSError("no such file")]
     with pytest.raises(OSError, match="no such file"):
         await Subscription(target, pods()).next()
-
-
-async def test_watches_share_one_connection_and_close_it(daemon: FakeDaemon) -> None:
-    loop = asyncio.get_running_loop()
-    daemon.play([started(), Hold()], [started(), Hold()])
-    first, second = subscribe(daemon), subscribe(daemon)
-    await take(first, 1)
-    await take(second, 1)
-    assert first._line is not None
-    assert second._line is not None
-    assert first._line.connection is second._line.connection
-    await first.aclose()
-    assert _connection._connections[loop]
-    await second.aclose()
-    assert not _connection._connections[loop]

@@ -43,7 +43,7 @@ class _Line:
     def __init__(self, target: Target) -> None:
         self.loop = asyncio.get_running_loop()
         self.bell = Bell()
-        self.connection = Connection.acquire(target)
+        self.connection = Connection.acquire(target, stream=True)
         self.reader: Reader | None = None
         #: Whether a stream was ever asked for.
         self.tried = False

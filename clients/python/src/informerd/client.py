@@ -34,7 +34,7 @@ _Watching = TypeVar("_Watching", EventIterator[Any], FrameIterator[Any], Informe
 
 
 class Client:
-    """A client of one daemon. Watches of one event loop share its connection.
+    """A client of one daemon. Clients and watches of one event loop share connections.
 
     >>> async with Client() as client:
     ...     async for event in client.watch("pods", namespace="default"):
