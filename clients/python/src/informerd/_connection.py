@@ -96,10 +96,15 @@ class Connection:
         connection._users += 1
         return connection
 
-    def release(self) -> asyncio.Task[None] | None:
+    def suits(self, target: Target) -> bool:
+        """Tell whether it still is what a target asks for: certificates are replaced."""
+        return self._key[0] == target.channel_key
+
+    def release(self, grace: float | None = None) -> asyncio.Task[None] | None:
         """Leave the connection; the last one out closes it, in the task that is returned.
 
-        Must be called in the thread of the connection's loop.
+        Must be called in the thread of the connection's loop. Calls under way are cancelled after
+        ``grace`` seconds, or at once.
         """
         self._users -= 1
         if self._users:
@@ -113,7 +118,7 @@ class Connection:
             connections.pop(self._key, None)
         if self._loop.is_closed():
             return None
-        task = self._loop.create_task(self._channel.close())
+        task = self._loop.create_task(self._channel.close(grace))
         _closing.add(task)
         task.add_done_callback(_closing.discard)
         return task

@@ -18,6 +18,7 @@ from informerd._position import (
     Interrupted,
     Position,
     Step,
+    is_of_connection,
     unavailable,
 )
 from informerd._reader import Bell, Reader
@@ -49,6 +50,15 @@ class _Line:
         self.tried = False
         self._closed = False
         self._last: list[asyncio.Task[None]] = []
+
+    def renew(self, target: Target) -> None:
+        """Change over to a channel with the certificates that the target has now."""
+        if self._closed or self.connection.suits(target):
+            return
+        closing = self.connection.release()
+        if closing is not None:
+            self._last.append(closing)
+        self.connection = Connection.acquire(target, stream=True)
 
     def close(self) -> list[asyncio.Task[None]]:
         """End the call and leave the connection, in the loop's thread; idempotent."""
@@ -277,6 +287,9 @@ class Subscription:
             pause = max(verdict.wait, self._backoff.pause(lived, self._random()))
             self._not_before = line.loop.time() + pause
             self._error = verdict.error
+            if self._target.trust is not None and is_of_connection(verdict.error):
+                self._target.trust.renew()
+                line.renew(self._target)
             self._journal.broken(verdict.error)
             self._ready.append(Disconnected(verdict.error, pause))
 

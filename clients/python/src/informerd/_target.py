@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import ipaddress
 import os
@@ -33,6 +34,31 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 _KUBERNETES_TOKEN_NAMES: Final = ("BearerToken", "authorization")
 
 
+class Trust:
+    """A file of certificates to trust; it may be replaced while watches run.
+
+    Raises
+    ------
+    ConfigurationError
+        It can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            #: What the file holds.
+            self.pem = path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"can't read the file of certificates {path}: {error}"
+            ) from error
+
+    def renew(self) -> None:
+        """Read the file again, if that is possible just now."""
+        with contextlib.suppress(OSError):
+            self.pem = self._path.read_bytes()
+
+
 @dataclass(frozen=True)
 class Target:
     """A daemon, and what to show it.
@@ -48,8 +74,7 @@ class Target:
     secure: bool = False
     #: Whether the address never leaves this machine.
     local: bool = True
-    #: PEM certificates to trust; None for gRPC's own.
-    roots: bytes | None = field(default=None, repr=False)
+    trust: Trust | None = field(default=None, repr=False)
     token_source: TokenSource | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -101,8 +126,13 @@ class Target:
             raise ConfigurationError(
                 f"`ca_file` says nothing about {server}: use an `https://` address, or leave it out"
             )
-        roots = _roots(ca_file, configuration, environ) if secure else None
-        return cls(server, address, secure, local, roots, source)
+        trust = _trust(ca_file, configuration, environ) if secure else None
+        return cls(server, address, secure, local, trust, source)
+
+    @property
+    def roots(self) -> bytes | None:
+        """PEM certificates to trust; None for gRPC's own."""
+        return self.trust.pem if self.trust is not None else None
 
     @property
     def channel_key(self) -> tuple[str, bool, bytes | None]:
@@ -244,18 +274,13 @@ def _from_kubernetes(configuration: Any) -> TokenSource | None:
     return source
 
 
-def _roots(
+def _trust(
     ca_file: str | os.PathLike[str] | None, configuration: Any, environ: Mapping[str, str]
-) -> bytes | None:
+) -> Trust | None:
     path = (
         ca_file
         or environ.get("INFORMERD_CA_FILE")
         or getattr(configuration, "ssl_ca_cert", None)
         or None
     )
-    if path is None:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"can't read the file of certificates {path}: {error}") from error
+    return None if path is None else Trust(Path(path))
