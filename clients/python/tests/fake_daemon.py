@@ -101,6 +101,7 @@ class FakeDaemon:
     answers: deque[Any] = field(default_factory=deque)
     reads: list[Any] = field(default_factory=list)
     credentials: grpc.ServerCredentials | None = None
+    streams_per_connection: int | None = None
     port: int = 0
     open_streams: int = 0
     _server: grpc.aio.Server | None = None
@@ -119,7 +120,10 @@ class FakeDaemon:
 
     async def start(self) -> None:
         # A port that is taken over by a stranger would be a confusing failure.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        options: list[tuple[str, int]] = [("grpc.so_reuseport", 0)]
+        if self.streams_per_connection is not None:
+            options.append(("grpc.max_concurrent_streams", self.streams_per_connection))
+        self._server = grpc.aio.server(options=options)
         watch_pb2_grpc.add_WatchServiceServicer_to_server(_Watch(self), self._server)
         object_pb2_grpc.add_ObjectServiceServicer_to_server(_Objects(self), self._server)
         resource_pb2_grpc.add_ResourceServiceServicer_to_server(_Resources(self), self._server)

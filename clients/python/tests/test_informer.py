@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import gc
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,8 +12,7 @@ from fake_daemon import Fail, FakeDaemon, Hold, bookmark, end, event, shown, sta
 
 import informerd
 from informerd import Change, Client, Informer, InformerError
-from informerd._contents import Contents, Pending
-from informerd._position import Backoff, Interrupted, Step
+from informerd._position import Backoff
 from informerd.v1 import watch_pb2
 
 if TYPE_CHECKING:
@@ -41,84 +40,6 @@ async def client(daemon: FakeDaemon) -> AsyncIterator[Client]:
 
 async def synced(informer: Informer[Any]) -> None:
     await asyncio.wait_for(informer.synced(), LIMIT)
-
-
-def follow(contents: Contents[Any], *steps: Step) -> list[str]:
-    return [
-        f"{change.type} {change.key} {change.object['metadata']['resourceVersion']}"
-        for step in steps
-        for change in contents.apply(step)
-    ]
-
-
-def test_follows_events() -> None:
-    contents: Contents[Any] = Contents(json.loads)
-    assert follow(contents, started(), shown("a", 1)) == []
-    assert not contents.synced
-    assert follow(contents, end(1)) == ["ADDED n/a 1"]
-    assert contents.synced
-    steps = [event("ADDED", "b", 2), event("MODIFIED", "a", 3), event("DELETED", "b", 4)]
-    assert follow(contents, *steps) == ["ADDED n/b 2", "MODIFIED n/a 3", "DELETED n/b 2"]
-    assert follow(contents, bookmark(9)) == []
-    assert (contents.token, contents.resource_version, list(contents.objects)) == (
-        "9",
-        "9",
-        ["n/a"],
-    )
-
-
-@pytest.mark.parametrize(
-    "again",
-    [
-        [watch_pb2.Reset(reason=watch_pb2.RESET_REASON_EXPIRED)],
-        [started(), Interrupted()],
-        [started(), watch_pb2.Reset(reason=watch_pb2.RESET_REASON_REWOUND)],
-    ],
-)
-def test_applies_the_difference_when_a_new_snapshot_is_complete(again: list[Step]) -> None:
-    contents: Contents[Any] = Contents(json.loads)
-    first = [shown("gone", 1), shown("kept", 2), shown("new", 3), shown("other", 4)]
-    follow(contents, started(), *first, end(5))
-    kept = contents.objects["n/kept"]
-    second = [shown("kept", 2), shown("new", 6), shown("other", 7, uid="second")]
-    assert follow(contents, *again, *second) == []
-    assert len(contents.objects) == 4, "as before, until the snapshot is complete"
-    assert contents.token == "5"
-    assert follow(contents, end(8)) == [
-        "DELETED n/gone 1",
-        "DELETED n/other 4",
-        "MODIFIED n/new 6",
-        "ADDED n/other 7",
-    ]
-    assert contents.objects["n/kept"] is kept
-    assert contents.token == "8"
-
-
-def test_a_snapshot_that_breaks_off_is_forgotten() -> None:
-    contents: Contents[Any] = Contents(json.loads)
-    follow(contents, started(), shown("a", 1), started(), Interrupted())
-    assert follow(contents, shown("b", 2), end(3)) == ["ADDED n/b 2"]
-
-
-def test_changes_of_one_object_are_folded() -> None:
-    contents: Contents[Any] = Contents(json.loads)
-    pending: Pending[Any] = Pending()
-
-    def fold(*steps: Step) -> list[str]:
-        for step in steps:
-            for change in contents.apply(step):
-                pending.add(change)
-        told = []
-        while pending:
-            change = pending.take()
-            told.append(f"{change.type} {change.key}")
-        return told
-
-    assert fold(started(), shown("a", 1), end(1), event("MODIFIED", "a", 2)) == ["ADDED n/a"]
-    assert fold(event("MODIFIED", "a", 3), event("MODIFIED", "a", 4)) == ["MODIFIED n/a"]
-    assert fold(event("ADDED", "b", 5), event("DELETED", "b", 6)) == []
-    assert fold(event("DELETED", "a", 7), event("ADDED", "a", 8, uid="2")) == ["MODIFIED n/a"]
-    assert fold(event("MODIFIED", "a", 9), event("DELETED", "a", 10)) == ["DELETED n/a"]
 
 
 async def test_is_a_mapping(daemon: FakeDaemon, client: Client) -> None:
@@ -166,6 +87,46 @@ async def test_tells_changes_to_each_consumer(daemon: FakeDaemon, client: Client
         for consumer in (early, late):
             with pytest.raises(StopAsyncIteration):
                 await asyncio.wait_for(anext(consumer), LIMIT)
+
+
+async def test_changes_count_from_the_call(daemon: FakeDaemon, client: Client) -> None:
+    gate = asyncio.Event()
+    daemon.play([started(), shown("a", 1), end(1), gate, event("ADDED", "b", 2), Hold()])
+    handled: asyncio.Queue[str] = asyncio.Queue()
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        changes = pods.changes(replay=False)
+        pods.on_change(lambda change: handled.put_nowait(change.key), replay=False)
+        watcher = pods.changes()
+        gate.set()
+        while "n/b" not in pods:
+            await asyncio.wait_for(anext(watcher), LIMIT)
+        assert (await asyncio.wait_for(anext(changes), LIMIT)).key == "n/b"
+        assert await asyncio.wait_for(handled.get(), LIMIT) == "n/b"
+
+
+async def test_a_handler_misses_nothing_before_its_first_turn(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    handled: asyncio.Queue[str] = asyncio.Queue()
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        pods.on_change(lambda change: handled.put_nowait(change.key), replay=False)
+        # Before the loop has given the handler its first turn.
+        pods._apply(event("ADDED", "b", 2))
+        assert await asyncio.wait_for(handled.get(), LIMIT) == "n/b"
+
+
+async def test_a_consumer_that_never_begins_is_forgotten(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    async with client.informer("pods") as pods:
+        changes = pods.changes()
+        assert len(pods._pending) == 1
+        del changes
+        gc.collect()
+        assert not pods._pending
 
 
 async def test_calls_handlers(daemon: FakeDaemon, client: Client) -> None:
@@ -235,6 +196,31 @@ async def test_a_handler_that_fails_makes_the_informer_fail(
                 pass
         assert isinstance(caught.value.__cause__, ValueError)
     await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+
+
+async def test_a_cancelled_task_makes_the_informer_fail(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        changes = pods.changes(replay=False)
+        for task in pods._tasks:
+            task.cancel()
+        with pytest.raises(InformerError, match="cancelled from outside"):
+            await asyncio.wait_for(anext(changes), LIMIT)
+        assert not pods.healthy
+        with pytest.raises(InformerError, match="cancelled from outside"):
+            list(pods)
+
+
+async def test_is_entered_once(daemon: FakeDaemon, client: Client) -> None:
+    daemon.play([started(), end(1), Hold()])
+    async with client.informer("pods") as pods:
+        await synced(pods)
+        with pytest.raises(RuntimeError, match="entered once"):
+            await pods.__aenter__()
+    with pytest.raises(RuntimeError, match="entered once"):
+        async with pods:
+            pass
 
 
 async def test_what_cannot_be_decoded_is_told_where_it_is_read(

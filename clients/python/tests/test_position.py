@@ -10,6 +10,7 @@ from informerd._position import (
     Backoff,
     Fail,
     Finish,
+    Interrupted,
     Position,
     Reopen,
     Step,
@@ -72,7 +73,7 @@ RESET = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_EXPIRED)
     [
         (pods(), [], ("none", ""), False),
         (pods(), [started()], ("none", ""), False),
-        (pods(), [started(), shown("a", 1)], ("none", ""), True),
+        (pods(), [started(), shown("a", 1)], ("snapshot", ""), True),
         (pods(), [started(), shown("a", 1), end(5)], ("resume_token", "5"), False),
         (pods(), [started(), end(5), event("ADDED", "a", 6)], ("resume_token", "6"), False),
         (pods(), [started(), end(5), bookmark(9)], ("resume_token", "9"), False),
@@ -109,9 +110,51 @@ def test_keeps_the_conditions_of_the_first_snapshot_until_it_is_complete() -> No
     inside = position(request, [started(), shown("a", 1)])
     inside.after(failed())
     assert inside.request(None).snapshot == request.snapshot
-    later = position(request, [started(), end(9), RESET])
+    later = position(request, [started(), end(3), RESET])
     later.after(failed())
-    assert later.request(None).snapshot == watch_pb2.SnapshotStart(allow_stale=True)
+    kept = watch_pb2.SnapshotStart(min_resource_version="3", allow_stale=True)
+    assert later.request(None).snapshot == kept
+
+
+def began(epoch: str) -> watch_pb2.Started:
+    frame = started()
+    frame.epoch = epoch
+    return frame
+
+
+REWOUND = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_REWOUND)
+
+
+@pytest.mark.parametrize(
+    ("steps", "floor"),
+    [
+        ([started()], ""),
+        ([started(), shown("a", 12), shown("b", 9)], "12"),
+        ([started(), end(7), RESET], "7"),
+        ([started(), end(7), event("ADDED", "a", 8), RESET, shown("a", 8)], "8"),
+        ([started(), end(7), bookmark(10), RESET], "10"),
+        ([started(), shown("a", 7), REWOUND], ""),
+        ([started(), shown("a", 7), REWOUND, shown("a", 3)], "3"),
+        ([began("e"), shown("a", 7), began("f"), Interrupted()], ""),
+        ([began("e"), end(7), watch_pb2.Reset(epoch="f")], ""),
+        ([began("e"), end(7), began("e"), watch_pb2.Reset(epoch="e")], "7"),
+        ([started(), watch_pb2.Event(resource_version="opaque")], ""),
+    ],
+)
+def test_no_snapshot_is_older_than_what_was_told(steps: list[Step], floor: str) -> None:
+    broken = position(steps=steps)
+    broken.after(failed())
+    assert broken.request(None).snapshot.min_resource_version == floor
+
+
+def test_a_floor_that_no_server_reaches_is_given_up() -> None:
+    broken = position(steps=[started(), shown("a", 7)])
+    behind = failed(Code.OUT_OF_RANGE, "RESOURCE_VERSION_TOO_LARGE")
+    for _ in range(9):
+        assert isinstance(broken.after(behind), Reopen)
+    assert broken.request(None).snapshot.min_resource_version == "7"
+    broken.after(behind)
+    assert broken.request(None).snapshot.min_resource_version == ""
 
 
 def test_zero_stays_content_with_stale_snapshots() -> None:
@@ -158,6 +201,17 @@ def test_tells_errors_that_pass_from_those_that_stay(
     assert goes_on(position(steps=[started(), end(1)]).after(error)) is later
     if not reason:
         assert isinstance(position(wait=False).after(error), Fail), "nothing ever answered"
+
+
+@pytest.mark.parametrize("reason", ["", "UNAUTHENTICATED"])
+def test_a_token_that_runs_out_is_replaced_once(reason: str) -> None:
+    error = failed(Code.UNAUTHENTICATED, reason)
+    watching = position(steps=[started(), end(1)])
+    assert isinstance(watching.after(error), Reopen)
+    assert watching.after(error) == Fail(error), "the fresh one is refused"
+    watching.observe(started("RESUMED"))
+    assert isinstance(watching.after(error), Reopen)
+    assert position().after(error) == Fail(error)
 
 
 def test_waits_as_long_as_the_server_says() -> None:

@@ -82,6 +82,28 @@ async def test_the_block_of_the_project_runs_as_it_stands(demo: dict[str, str]) 
     await process.wait()
 
 
+async def test_the_example_that_the_package_shows_runs(demo: dict[str, str]) -> None:
+    text = (ROOT / "clients/python/README.md").read_text()
+    shown = re.search(r"^KUBECONFIG=\S+ INFORMERD_SERVER=\S+ python (\S+)$", text, re.MULTILINE)
+    assert shown is not None
+    environment = os.environ | demo | {"PYTHONPATH": str(ROOT / "clients/python/src")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-u",
+        shown[1],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = b""
+    while not line.startswith(b"ADDED: "):
+        line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
+        assert line, "the example ended"
+    process.kill()
+    await process.wait()
+
+
 @pytest.mark.parametrize("block", blocks(ROOT / "clients/python/README.md"))
 async def test_blocks_of_the_package(
     block: str, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -100,8 +122,6 @@ async def test_blocks_of_the_package(
     # As in ``python -m asyncio``, where a reader would paste it.
     code = compile(block, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     names: dict[str, Any] = {"print": show}
-    if "import" not in block:
-        exec("from informerd import Client", names)
     pasted = eval(code, names)
     assert inspect.iscoroutine(pasted)
     running = asyncio.create_task(pasted)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from fake_daemon import Fail, FakeDaemon, Hold, batch, bookmark, end, event, pods, shown, started
+from fake_daemon import (
+    Fail,
+    FakeDaemon,
+    Hold,
+    batch,
+    bookmark,
+    end,
+    event,
+    pods,
+    shown,
+    started,
+)
+from steps import LIMIT, brief, subscribe, take
 
-from informerd import _connection
 from informerd._position import Disconnected, Interrupted, Step
 from informerd._reader import Bell, Reader
 from informerd._subscription import Subscription
@@ -22,31 +33,11 @@ from informerd.v1 import watch_pb2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LIMIT = 20.0
-
 
 @pytest.fixture
 async def daemon() -> AsyncIterator[FakeDaemon]:
     async with FakeDaemon() as daemon:
         yield daemon
-
-
-def subscribe(daemon: FakeDaemon, **options: Any) -> Subscription:
-    request = options.pop("request", pods())
-    return Subscription(daemon.target, request, random=lambda: 0.0, **options)
-
-
-async def take(subscription: Subscription, count: int) -> list[Step]:
-    return [await asyncio.wait_for(subscription.next(), LIMIT) for _ in range(count)]
-
-
-def brief(steps: list[Step]) -> list[str]:
-    return [
-        f"{step.name}@{step.resource_version}"
-        if isinstance(step, watch_pb2.Event)
-        else type(step).__name__
-        for step in steps
-    ]
 
 
 async def test_continues_after_a_break_with_the_last_token(daemon: FakeDaemon) -> None:
@@ -95,6 +86,16 @@ async def test_events_that_belong_together_are_handed_out_together(daemon: FakeD
     steps += await take(subscription, 3)
     assert brief(steps) == ["Started", "SnapshotEnd", "Disconnected", "Started", "a@5", "a@5"]
     assert daemon.requests[1].resume_token == "1"
+    await subscription.aclose()
+
+
+async def test_a_reset_ends_what_is_held_back(daemon: FakeDaemon) -> None:
+    reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_LAGGED)
+    held = event("DELETED", "a", 5, "")
+    daemon.play([[started(), end(1), held, reset, shown("b", 6), end(6)], Hold()])
+    subscription = subscribe(daemon)
+    steps = await take(subscription, 5)
+    assert brief(steps) == ["Started", "SnapshotEnd", "Reset", "b@6", "SnapshotEnd"]
     await subscription.aclose()
 
 
@@ -260,30 +261,6 @@ async def test_waits_for_a_server_if_told_so() -> None:
         await subscription.aclose()
 
 
-async def test_the_planned_length_includes_breaks(daemon: FakeDaemon) -> None:
-    request = pods()
-    request.timeout.FromMilliseconds(50)
-    daemon.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
-    subscription = subscribe(daemon, request=request)
-    await take(subscription, 3)
-    with pytest.raises(StopAsyncIteration):
-        await asyncio.wait_for(subscription.next(), LIMIT)
-    assert len(daemon.requests) == 1
-
-
-async def test_ok_ends_a_planned_watch_only(daemon: FakeDaemon) -> None:
-    request = pods()
-    request.timeout.seconds = 3600
-    daemon.play([[started(), end(1)]], [[started(), end(1)]])
-    planned = subscribe(daemon, request=request)
-    await take(planned, 2)
-    with pytest.raises(StopAsyncIteration):
-        await planned.next()
-    endless = subscribe(daemon)
-    assert isinstance((await take(endless, 3))[-1], Disconnected)
-    await endless.aclose()
-
-
 async def test_a_silent_stream_counts_as_broken(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +270,28 @@ async def test_a_silent_stream_counts_as_broken(
     (broken,) = await take(subscription, 1)
     assert isinstance(broken, Disconnected)
     assert "fell silent" in str(broken.error)
+    await subscription.aclose()
+
+
+async def test_a_loop_that_was_blocked_reads_before_it_judges(daemon: FakeDaemon) -> None:
+    gate = asyncio.Event()
+    daemon.play([[started(), end(1)], gate, bookmark(2), Hold()])
+    subscription = subscribe(daemon)
+    await take(subscription, 2)
+    line = subscription._line
+    assert line is not None
+    reader = line.reader
+    assert reader is not None
+    reader._watchdog.cancel()
+    reader._heard -= 2 * reader._limit
+    reader._watch()
+    gate.set()
+    assert brief(await take(subscription, 1)) == ["Bookmark"]
+    for silence in (0.0, 2 * reader._limit, 0.0):
+        reader._heard -= silence
+        reader._watchdog.cancel()
+        reader._watch()
+    assert brief(await take(subscription, 1)) == ["Disconnected"]
     await subscription.aclose()
 
 
@@ -340,6 +339,23 @@ async def test_asks_for_a_token_with_each_stream(daemon: FakeDaemon) -> None:
     await subscription.aclose()
 
 
+async def test_a_token_that_runs_out_is_replaced(daemon: FakeDaemon) -> None:
+    tokens = iter(["old", "new", "bad"])
+
+    async def source() -> str:
+        return next(tokens)
+
+    ran_out = Fail(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "token expired")
+    target = Target(daemon.address, daemon.address, token_source=source)
+    daemon.play([[started(), end(1)], ran_out], [started("RESUMED"), ran_out], [ran_out])
+    subscription = Subscription(target, pods(), random=lambda: 0.0)
+    steps = await take(subscription, 5)
+    assert brief(steps[2:]) == ["Disconnected", "Started", "Disconnected"]
+    with pytest.raises(CallError, match="token expired"):
+        await asyncio.wait_for(subscription.next(), LIMIT)
+    assert daemon.tokens == ["Bearer old", "Bearer new", "Bearer bad"]
+
+
 async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemon) -> None:
     outcomes: list[str | Exception] = ["one", OSError("mount is gone"), "two"]
 
@@ -358,18 +374,3 @@ async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemo
     outcomes[:] = [OSError("no such file")]
     with pytest.raises(OSError, match="no such file"):
         await Subscription(target, pods()).next()
-
-
-async def test_watches_share_one_connection_and_close_it(daemon: FakeDaemon) -> None:
-    loop = asyncio.get_running_loop()
-    daemon.play([started(), Hold()], [started(), Hold()])
-    first, second = subscribe(daemon), subscribe(daemon)
-    await take(first, 1)
-    await take(second, 1)
-    assert first._line is not None
-    assert second._line is not None
-    assert first._line.connection is second._line.connection
-    await first.aclose()
-    assert _connection._connections[loop]
-    await second.aclose()
-    assert not _connection._connections[loop]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from fake_daemon import FakeDaemon, Hold, pods, started
+from fake_daemon import FakeDaemon, Hold, pods, resources, started
+from steps import LIMIT
 
+from informerd import Client, _connection
+from informerd._position import Disconnected
 from informerd._subscription import Subscription
 from informerd._target import Target
 from informerd.errors import ConfigurationError, UnreachableError
@@ -109,6 +113,39 @@ def test_refuses_two_tokens_and_missing_files(tmp_path: Path) -> None:
         resolve("https://daemon", ca_file=tmp_path / "none")
 
 
+async def test_the_space_around_a_token_is_none_of_it() -> None:
+    assert await token_of(resolve(token=" a\n")) == "Bearer a"
+    assert await token_of(resolve(environ={"INFORMERD_TOKEN": "a\r\n"})) == "Bearer a"
+    assert await token_of(resolve(configuration=Configuration("bearer  a\n"))) == "Bearer a"
+
+
+@pytest.mark.parametrize("token", ["secret\u00e9", "sec ret", "sec\nret", "secret\x7f", " "])
+async def test_refuses_what_is_no_token(tmp_path: Path, token: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(token)
+    sources: list[tuple[str, dict[str, Any]]] = [
+        ("the argument `token`", {"token": token}),
+        ("INFORMERD_TOKEN", {"environ": {"INFORMERD_TOKEN": token}}),
+        (f"the file {file}", {"token_file": file}),
+        (f"the file {file}", {"environ": {"INFORMERD_TOKEN_FILE": str(file)}}),
+        ("the Kubernetes configuration", {"configuration": Configuration(token)}),
+    ]
+    for name, options in sources:
+        with pytest.raises(ConfigurationError, match="pass the token alone") as caught:
+            await token_of(resolve(**options))
+        assert str(caught.value).startswith(f"the token of {name} ")
+        assert "sec" not in str(caught.value).replace(str(file), "")
+
+
+async def test_a_file_that_is_no_token_later_is_refused_then(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    target = resolve(token_file=file)
+    file.write_text("")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        await token_of(target)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -145,7 +182,10 @@ def test_says_nothing_secret() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    directory = tmp_path_factory.mktemp("tls")
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def make_certificate(directory: Path) -> tuple[Path, Path]:
     key, pem = directory / "key.pem", directory / "cert.pem"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
@@ -153,6 +193,34 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     subprocess.run(command.split(), check=True, capture_output=True)
     return key, pem
+
+
+async def test_certificates_that_were_replaced_are_read_again(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key, pem = certificate
+    file = tmp_path / "ca.pem"
+    _, other = make_certificate(tmp_path)
+    file.write_bytes(other.read_bytes())
+    pair = (key.read_bytes(), pem.read_bytes())
+    daemon = FakeDaemon(credentials=grpc.ssl_server_credentials([pair]))
+    daemon.play([started(), Hold()])
+    async with daemon:
+        target = resolve(f"https://localhost:{daemon.port}", ca_file=file)
+        watching = Subscription(target, pods(), wait_for_server=True, random=lambda: 0.0)
+        assert isinstance(await asyncio.wait_for(watching.next(), LIMIT), Disconnected)
+        async with Client(f"https://localhost:{daemon.port}", ca_file=file) as client:
+            with pytest.raises(UnreachableError):
+                await client.resources()
+            file.write_bytes(pem.read_bytes())
+            with pytest.raises(UnreachableError):
+                await client.resources()
+            daemon.answers.append(resources("pods"))
+            assert await client.resources()
+        while isinstance(await asyncio.wait_for(watching.next(), LIMIT), Disconnected):
+            pass
+        await watching.aclose()
+    assert not _connection._connections[asyncio.get_running_loop()]
 
 
 async def test_speaks_tls(certificate: tuple[Path, Path]) -> None:

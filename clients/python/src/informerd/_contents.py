@@ -117,7 +117,10 @@ class Contents(Generic[T]):
     def _event(self, event: watch_pb2.Event) -> list[Change[T]]:
         entry = self._entry(event, event.resource_version)
         if self._staged is not None:
-            self._staged[entry.key] = entry
+            if event.type == types_pb2.EVENT_TYPE_DELETED:
+                self._staged.pop(entry.key, None)
+            else:
+                self._staged[entry.key] = entry
             return []
         if event.resume_token:
             self._moved(event)
@@ -156,26 +159,33 @@ class Contents(Generic[T]):
 
 
 class Pending(Generic[T]):
-    """Changes that a consumer has not taken: at most one per object, in order of arrival."""
+    """Changes that a consumer has not taken, folded: at most one per object.
+
+    They keep the place of the first change, so that an object that changes all the time comes as
+    often as others do. Two objects of one name, one after the other, are DELETED, then ADDED.
+    """
 
     def __init__(self) -> None:
-        self._changes: dict[str, Change[T]] = {}
+        #: What the consumer holds of each object, and what it is to hold.
+        self._sides: dict[str, tuple[Object[T] | None, Object[T] | None]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._changes)
+        return bool(self._sides)
 
     def add(self, change: Change[T]) -> None:
         """Add a change; fold it into one of the same object that was not taken."""
-        before = self._changes.pop(change.key, None)
-        if before is None:
-            self._changes[change.key] = change
-            return
-        old, new = before.old, change.new
-        if old is None and new is None:
-            return
-        kind: ChangeType = "ADDED" if old is None else "DELETED" if new is None else "MODIFIED"
-        self._changes[change.key] = Change(kind, change.key, new, old)
+        old, _ = self._sides.get(change.key, (change.old, None))
+        if old is None and change.new is None:
+            del self._sides[change.key]
+        else:
+            self._sides[change.key] = (old, change.new)
 
     def take(self) -> Change[T]:
         """Take the oldest; there must be one."""
-        return self._changes.pop(next(iter(self._changes)))
+        key, (old, new) = next(iter(self._sides.items()))
+        if old is not None and new is not None and old.uid != new.uid:
+            self._sides[key] = (None, new)
+            return Change("DELETED", key, None, old)
+        del self._sides[key]
+        kind: ChangeType = "ADDED" if old is None else "DELETED" if new is None else "MODIFIED"
+        return Change(kind, key, new, old)

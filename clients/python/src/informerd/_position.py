@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 #: Longest planned length of one stream, in seconds; longer watches are several streams.
 LONGEST_STREAM: Final = 24 * 3600.0
 
+_TOO_LARGE: Final = "RESOURCE_VERSION_TOO_LARGE"
+# The daemon waits for 3 s each time, and pauses grow in between.
+_PATIENCE: Final = 10
+
 # Codes that a broken connection or a proxy produces, as opposed to a refusal.
 _PASSING_CODES: Final = frozenset(
     {
@@ -99,6 +103,11 @@ def seconds(duration: Duration) -> float:
     return max(0.0, duration.seconds + duration.nanos / 1e9)
 
 
+def _number(version: str) -> int:
+    """Read a resourceVersion that has an order; the daemon takes no other as a minimum."""
+    return int(version) if version.isascii() and version.isdigit() else 0
+
+
 def set_seconds(duration: Duration, value: float) -> None:
     """Write seconds into a duration of the wire."""
     duration.FromNanoseconds(max(0, round(value * 1e9)))
@@ -132,6 +141,12 @@ class Position:
         self.established = False
         #: The last token that was handed out, if there was one since the last reset.
         self.token: str | None = request.resume_token or None
+        #: No later snapshot may be older: the highest version that was handed out, 0 for none.
+        self._floor = 0
+        self._epoch = ""
+        self._behind = 0
+        #: Whether the stream at hand is established.
+        self._running = False
         self._loose = False
         self._must_reset = False
         self._drain_delay: float | None = None
@@ -148,6 +163,9 @@ class Position:
         request.CopyFrom(self._request)
         if self.token is not None:
             request.resume_token = self.token
+        elif self._floor and self._starts_with_snapshot():
+            given = _number(request.snapshot.min_resource_version)
+            request.snapshot.min_resource_version = str(max(given, self._floor))
         self._cut = remaining is not None and remaining > LONGEST_STREAM
         if remaining is not None:
             set_seconds(request.timeout, min(remaining, LONGEST_STREAM))
@@ -160,13 +178,19 @@ class Position:
             self._loose = not token
             if token:
                 self.token = token
+            self._floor = max(self._floor, _number(step.resource_version))
         elif isinstance(step, watch_pb2.Started):
-            self.established = True
+            self.established = self._running = True
             self._drain_delay = None
+            self._behind = 0
+            self._enter(step.epoch)
             # Without a token nobody knows what happens between a break and the next `now`.
             if step.outcome == watch_pb2.START_OUTCOME_FROM_NOW:
                 self._loose = True
         elif isinstance(step, watch_pb2.Reset):
+            self._enter(step.epoch)
+            if step.reason == watch_pb2.RESET_REASON_REWOUND:
+                self._floor = 0
             self._forget()
         elif isinstance(step, watch_pb2.Draining) and step.HasField("reconnect_delay"):
             self._drain_delay = seconds(step.reconnect_delay)
@@ -193,8 +217,14 @@ class Position:
         if error is None and not planned:
             # Nobody asked for an end: a proxy has cut the stream without a word.
             error = unavailable("the stream ended early")
-        if error is not None and self._is_final(error):
+        # The token ran out on the way; a fresh one is shown to the next stream.
+        ran_out = (
+            self._running and error is not None and error.code is grpc.StatusCode.UNAUTHENTICATED
+        )
+        self._running = False
+        if error is not None and not ran_out and self._is_final(error):
             return Fail(error)
+        self._note_behind(error)
         if self._loose:
             if not self._begin_anew:
                 return Fail(error or unavailable("the stream ended early"))
@@ -208,6 +238,19 @@ class Position:
         wait = self._drain_delay if self._drain_delay is not None else error.retry_after
         self._drain_delay = None
         return Reopen(error, wait or 0.0)
+
+    def _enter(self, epoch: str) -> None:
+        """Versions of another line of positions can't be compared."""
+        if epoch and self._epoch not in {"", epoch}:
+            self._floor = 0
+        self._epoch = epoch or self._epoch
+
+    def _note_behind(self, error: CallError | None) -> None:
+        """Give the floor up where no server reaches it: the history was rewound, it seems."""
+        if self.token is None and error is not None and error.reason == _TOO_LARGE:
+            self._behind += 1
+            if self._behind >= _PATIENCE:
+                self._floor = 0
 
     def _forget(self) -> None:
         """From here on the watch stands before a snapshot."""
@@ -234,7 +277,7 @@ class Position:
             return not self.established and error.reason != "SLOW_CONSUMER"
         if error.code is grpc.StatusCode.OUT_OF_RANGE:
             # Another replica may be a little behind the one that gave the token.
-            return not self.established or error.reason != "RESOURCE_VERSION_TOO_LARGE"
+            return not self.established or error.reason != _TOO_LARGE
         return True
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OPEN_LIMIT: Final = 60.0
 #: What is added to two bookmark intervals before silence counts as a break, in seconds.
 SILENCE_GRACE: Final = 10.0
+#: How long what came while the loop was blocked may take to be read, in seconds.
+LATE_GRACE: Final = 1.0
 # Batches that may lie unread. Most hold one event, the largest 1 MiB.
 _AHEAD: Final = 8
 
@@ -85,9 +87,11 @@ class Reader:
         #: When it began, as a time of the loop.
         self.opened = self._heard = self._loop.time()
         self._limit = OPEN_LIMIT
-        self._silent = False
+        self._doubted = self._silent = False
         #: Whether the stream is over; then ``error`` tells how (None: status OK).
         self.ended = False
+        #: Whether :meth:`close` was called.
+        self.closed = False
         self.error: Exception | None = None
         self._watchdog = self._loop.call_later(self._limit, self._watch)
         self._task = self._loop.create_task(self._run())
@@ -104,6 +108,7 @@ class Reader:
 
     def close(self) -> asyncio.Task[None]:
         """End the call now; idempotent. The task that is returned ends with it."""
+        self.closed = True
         self._watchdog.cancel()
         self._task.cancel()
         return self._task
@@ -159,7 +164,13 @@ class Reader:
             # The consumer is busy; nothing is being read.
             quiet = 0.0
         if quiet < self._limit:
+            self._doubted = False
             self._watchdog = self._loop.call_later(self._limit - quiet, self._watch)
+            return
+        if not self._doubted:
+            # A loop that was blocked comes to its timers before it has read what came.
+            self._doubted = True
+            self._watchdog = self._loop.call_later(min(LATE_GRACE, self._limit), self._watch)
             return
         self._silent = True
         self._task.cancel()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import grpc.aio
 
+from informerd._position import is_of_connection
 from informerd._status import call_error, unreachable
 from informerd.errors import ExpiredError
 from informerd.frames import Object
@@ -26,7 +27,7 @@ _PAGE_SIZE: Final = 5_000
 #: How often a list begins anew because its state has expired between two pages.
 _LIST_ATTEMPTS: Final = 3
 #: Longest wait for one answer, in seconds. The daemon's own limits are shorter.
-_CALL_LIMIT: Final = 60.0
+CALL_LIMIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,13 @@ async def call(target: Target, method: Any, request: Any) -> Any:
     """
     metadata = await target.metadata()
     try:
-        return await method(request, metadata=metadata, timeout=_CALL_LIMIT)
+        return await method(request, metadata=metadata, timeout=CALL_LIMIT)
     except grpc.aio.AioRpcError as error:
-        raise unreachable(target.server, call_error(error)) from None
+        failure = call_error(error)
+        if target.trust is not None and is_of_connection(failure):
+            # For the next call.
+            target.trust.renew()
+        raise unreachable(target.server, failure) from None
 
 
 async def list_objects(

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import random as random_module
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from informerd._connection import Connection
+from informerd._journal import Journal
 from informerd._position import (
     Backoff,
     Disconnected,
@@ -17,6 +18,7 @@ from informerd._position import (
     Interrupted,
     Position,
     Step,
+    is_of_connection,
     unavailable,
 )
 from informerd._reader import Bell, Reader
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
     from informerd._target import Target
 
+#: How much later than planned the server may end a stream before the client does, in seconds.
+END_GRACE: Final = 2.0
+
 
 class _Line:
     """What a watch holds at its event loop. Closable from any thread, and after the watch is gone.
@@ -39,10 +44,21 @@ class _Line:
     def __init__(self, target: Target) -> None:
         self.loop = asyncio.get_running_loop()
         self.bell = Bell()
-        self.connection = Connection.acquire(target)
+        self.connection = Connection.acquire(target, stream=True)
         self.reader: Reader | None = None
+        #: Whether a stream was ever asked for.
+        self.tried = False
         self._closed = False
         self._last: list[asyncio.Task[None]] = []
+
+    def renew(self, target: Target) -> None:
+        """Change over to a channel with the certificates that the target has now."""
+        if self._closed or self.connection.suits(target):
+            return
+        closing = self.connection.release()
+        if closing is not None:
+            self._last.append(closing)
+        self.connection = Connection.acquire(target, stream=True)
 
     def close(self) -> list[asyncio.Task[None]]:
         """End the call and leave the connection, in the loop's thread; idempotent."""
@@ -103,6 +119,7 @@ class Subscription:
         self._target = target
         self._position = Position(request, begin_anew=begin_anew, wait_for_server=wait_for_server)
         self._backoff = Backoff()
+        self._journal = Journal(target, request.resource)
         self._random = random
         #: Received, complete, and not handed out.
         self._ready: deque[Step] = deque()
@@ -111,6 +128,8 @@ class Subscription:
         #: When the next stream may be opened, and when the watch ends: times of the loop.
         self._not_before = 0.0
         self._deadline: float | None = None
+        #: Why there is, or was, no stream.
+        self._error: CallError | None = None
         self._over = False
         self._stopped = False
 
@@ -135,7 +154,8 @@ class Subscription:
         StopAsyncIteration
             The planned length is over, or the watch was stopped.
         UnreachableError
-            Nothing answers, and nothing ever did (unless ``wait_for_server``).
+            Nothing answers, and nothing ever did (with ``wait_for_server`` only when the planned
+            length is over).
         CallError
             The last word of the daemon.
         RuntimeError
@@ -155,12 +175,8 @@ class Subscription:
                 self._begin()
             elif line.reader is None:
                 await self._open(line)
-            elif (batch := line.reader.take()) is not None:
-                self._unpack(batch)
-            elif line.reader.ended:
-                self._decide(line, line.reader)
             else:
-                await line.bell.wait()
+                await self._read(line, line.reader)
 
     def stop(self) -> None:
         """End the watch at once, also while :meth:`next` waits. Idempotent, from any thread."""
@@ -200,10 +216,25 @@ class Subscription:
             return
         remaining = self._remaining(line)
         if remaining == 0.0:
-            self._finish(line)
+            self._time_is_up(line)
             return
         request = self._position.request(remaining)
+        line.tried = True
         line.reader = Reader(line.connection, self._target, request, line.bell)
+
+    async def _read(self, line: _Line, reader: Reader) -> None:
+        limit = None if self._deadline is None else self._deadline + END_GRACE
+        if limit is not None and not reader.ended and line.loop.time() >= limit:
+            # What lies unread is still handed out.
+            reader.close()
+        if (batch := reader.take()) is not None:
+            self._unpack(batch)
+        elif reader.closed:
+            self._time_is_up(line)
+        elif reader.ended:
+            self._decide(line, reader)
+        else:
+            await line.bell.wait(limit)
 
     def _unpack(self, batch: watch_pb2.WatchResponse) -> None:
         for frame in batch.frames:
@@ -220,12 +251,17 @@ class Subscription:
                 if self._run:
                     self._ready.extend(self._run)
                     self._run.clear()
+            elif kind == "reset":
+                # What is held belongs to the line of positions that ends here.
+                self._run.clear()
             self._ready.append(step)
 
     def _hand_out(self, step: Step) -> None:
         self._position.observe(step)
-        if isinstance(step, watch_pb2.Started) and self._position.take_reset():
-            self._ready.appendleft(Interrupted())
+        if isinstance(step, watch_pb2.Started):
+            self._journal.established()
+            if self._position.take_reset():
+                self._ready.appendleft(Interrupted())
 
     def _decide(self, line: _Line, reader: Reader) -> None:
         """Take the verdict on the end of a stream; an error is the last word of the watch."""
@@ -240,7 +276,7 @@ class Subscription:
             error = unavailable(f"no token: {error}")
         verdict = self._position.after(error)
         if isinstance(verdict, Finish):
-            self._finish(line)
+            self._time_is_up(line)
         elif isinstance(verdict, Fail):
             self._finish(line)
             if self._position.established:
@@ -250,7 +286,20 @@ class Subscription:
             lived = line.loop.time() - reader.opened
             pause = max(verdict.wait, self._backoff.pause(lived, self._random()))
             self._not_before = line.loop.time() + pause
+            self._error = verdict.error
+            if self._target.trust is not None and is_of_connection(verdict.error):
+                self._target.trust.renew()
+                line.renew(self._target)
+            self._journal.broken(verdict.error)
             self._ready.append(Disconnected(verdict.error, pause))
+
+    def _time_is_up(self, line: _Line) -> None:
+        """End as planned; what was never established must not look like an empty cluster."""
+        tried = line.tried
+        self._finish(line)
+        if tried and not self._position.established:
+            silent = unavailable(f"no stream within the planned {self._position.timeout:g} s")
+            raise unreachable(self._target.server, self._error or silent) from None
 
     def _finish(self, line: _Line) -> None:
         self._over = True

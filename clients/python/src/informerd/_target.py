@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import ipaddress
 import os
@@ -28,7 +29,34 @@ DEFAULT_PORT: Final = 7300
 
 # Names, IPv4 and IPv6 addresses (with a zone).
 _HOST: Final = re.compile(r"[\w.:%-]+")
+# Visible ASCII: gRPC refuses anything else with an error that doesn't name the culprit.
+_TOKEN: Final = re.compile(r"[!-~]+")
 _KUBERNETES_TOKEN_NAMES: Final = ("BearerToken", "authorization")
+
+
+class Trust:
+    """A file of certificates to trust; it may be replaced while watches run.
+
+    Raises
+    ------
+    ConfigurationError
+        It can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            #: What the file holds.
+            self.pem = path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"can't read the file of certificates {path}: {error}"
+            ) from error
+
+    def renew(self) -> None:
+        """Read the file again, if that is possible just now."""
+        with contextlib.suppress(OSError):
+            self.pem = self._path.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -46,8 +74,7 @@ class Target:
     secure: bool = False
     #: Whether the address never leaves this machine.
     local: bool = True
-    #: PEM certificates to trust; None for gRPC's own.
-    roots: bytes | None = field(default=None, repr=False)
+    trust: Trust | None = field(default=None, repr=False)
     token_source: TokenSource | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -84,7 +111,7 @@ class Target:
         Raises
         ------
         ConfigurationError
-            The address can't be read, a file can't be read, or a token would travel unprotected.
+            The address or a file can't be read, a token is none, or it would travel unprotected.
         """
         environ = os.environ if environ is None else environ
         server = server or environ.get("INFORMERD_SERVER") or DEFAULT_SERVER
@@ -99,8 +126,13 @@ class Target:
             raise ConfigurationError(
                 f"`ca_file` says nothing about {server}: use an `https://` address, or leave it out"
             )
-        roots = _roots(ca_file, configuration, environ) if secure else None
-        return cls(server, address, secure, local, roots, source)
+        trust = _trust(ca_file, configuration, environ) if secure else None
+        return cls(server, address, secure, local, trust, source)
+
+    @property
+    def roots(self) -> bytes | None:
+        """PEM certificates to trust; None for gRPC's own."""
+        return self.trust.pem if self.trust is not None else None
 
     @property
     def channel_key(self) -> tuple[str, bool, bytes | None]:
@@ -112,6 +144,8 @@ class Target:
 
         Raises
         ------
+        ConfigurationError
+            What the source of the token gives is no token.
         Exception
             Whatever the source of the token raises.
         """
@@ -166,7 +200,9 @@ def _token_source(
 ) -> TokenSource | None:
     if token is not None and token_file is not None:
         raise ConfigurationError("give `token` or `token_file`, not both")
+    name = "the argument `token`"
     if token is None and token_file is None:
+        name = "INFORMERD_TOKEN"
         token = environ.get("INFORMERD_TOKEN")
         token_file = environ.get("INFORMERD_TOKEN_FILE") or None
         if token and token_file:
@@ -174,8 +210,23 @@ def _token_source(
     if token_file is not None:
         return _from_file(Path(token_file))
     if token is not None:
-        return _constant(token) if token else None
+        return _constant(_checked(token, name)) if token else None
     return _from_kubernetes(configuration)
+
+
+def _checked(token: str, source: str) -> str:
+    """Take the space around a token away; what can't be in a header is no token.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none. The text doesn't show it.
+    """
+    token = token.strip()
+    if not _TOKEN.fullmatch(token):
+        what = "holds characters that no bearer token has" if token else "is empty"
+        raise ConfigurationError(f"the token of {source} {what}: pass the token alone")
+    return token
 
 
 def _constant(token: str) -> TokenSource:
@@ -188,9 +239,10 @@ def _constant(token: str) -> TokenSource:
 def _from_file(path: Path) -> TokenSource:
     def read() -> str:
         try:
-            return path.read_text(encoding="utf-8").strip()
+            token = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"can't read the token file {path}: {error}") from error
+        return _checked(token, f"the file {path}")
 
     # A wrong path is told at once, not with the first call.
     read()
@@ -213,26 +265,22 @@ def _from_kubernetes(configuration: Any) -> TokenSource | None:
         token = configuration.get_api_key_with_prefix(name)
         if inspect.isawaitable(token):
             token = await token
-        if not isinstance(token, str):
+        if not isinstance(token, str) or not token:
             return None
-        scheme, _, rest = token.partition(" ")
-        return rest.strip() if scheme.lower() == "bearer" else token
+        scheme, _, rest = token.strip().partition(" ")
+        bare = rest if scheme.lower() == "bearer" else token
+        return _checked(bare, "the Kubernetes configuration")
 
     return source
 
 
-def _roots(
+def _trust(
     ca_file: str | os.PathLike[str] | None, configuration: Any, environ: Mapping[str, str]
-) -> bytes | None:
+) -> Trust | None:
     path = (
         ca_file
         or environ.get("INFORMERD_CA_FILE")
         or getattr(configuration, "ssl_ca_cert", None)
         or None
     )
-    if path is None:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"can't read the file of certificates {path}: {error}") from error
+    return None if path is None else Trust(Path(path))

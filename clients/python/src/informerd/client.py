@@ -34,7 +34,7 @@ _Watching = TypeVar("_Watching", EventIterator[Any], FrameIterator[Any], Informe
 
 
 class Client:
-    """A client of one daemon. Watches of one event loop share its connection.
+    """A client of one daemon. Clients and watches of one event loop share connections.
 
     >>> async with Client() as client:
     ...     async for event in client.watch("pods", namespace="default"):
@@ -375,6 +375,10 @@ class Client:
     def _connected(self) -> Connection:
         """Hold the connection between calls. A client belongs to the loop of its first call."""
         self._refuse_closed()
+        if self._connection is not None and not self._connection.suits(self._target):
+            # Calls of other tasks may be under way.
+            self._connection.release(_reads.CALL_LIMIT)
+            self._connection = None
         if self._connection is None:
             self._connection = Connection.acquire(self._target)
         return self._connection

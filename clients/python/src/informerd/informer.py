@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakSet
 
 from informerd._contents import Change, Contents, Pending
 from informerd._position import Disconnected, Step
@@ -64,11 +65,13 @@ class Informer(Mapping[str, T]):
             self._contents.load(state)
             request.resume_token = self._contents.token or ""
         self._steps = Subscription(target, request, wait_for_server=wait_for_server)
-        self._pending: set[_Consumer[T]] = set()
+        # Weakly: a generator that is never begun has no end where it could be taken out.
+        self._pending: WeakSet[_Consumer[T]] = WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._synced = asyncio.Event()
         self._failure: BaseException | None = None
         self._told = False
+        self._entered = False
         self._closed = False
         self._healthy = False
 
@@ -143,8 +146,8 @@ class Informer(Mapping[str, T]):
         self._check()
         return self._contents.dump()
 
-    async def changes(self, *, replay: bool = True) -> AsyncGenerator[Change[T], None]:
-        """Follow the changes, each consumer for itself.
+    def changes(self, *, replay: bool = True) -> AsyncGenerator[Change[T], None]:
+        """Follow the changes from this call on, each consumer for itself.
 
         A consumer that is slower than the changes gets the newest state of an object in place of
         each step, so that nothing piles up. For each step use :meth:`Client.watch`.
@@ -159,19 +162,25 @@ class Informer(Mapping[str, T]):
         InformerError
             The informer has failed.
         """
-        async with aclosing(self._each(replay)) as changes:
-            async for change in changes:
-                yield change
-        if self._failure is not None:
-            raise self._error()
+        return self._checked(self._consumer(replay))
 
-    async def _each(self, replay: bool) -> AsyncGenerator[Change[T], None]:
-        """Give the changes until the informer ends, in whatever way."""
+    def _consumer(self, replay: bool) -> _Consumer[T]:
         consumer: _Consumer[T] = _Consumer()
         if replay:
             for key, entry in self._contents.objects.items():
                 consumer.pending.add(Change("ADDED", key, entry, None))
         self._pending.add(consumer)
+        return consumer
+
+    async def _checked(self, consumer: _Consumer[T]) -> AsyncGenerator[Change[T], None]:
+        async with aclosing(self._each(consumer)) as changes:
+            async for change in changes:
+                yield change
+        if self._failure is not None:
+            raise self._error()
+
+    async def _each(self, consumer: _Consumer[T]) -> AsyncGenerator[Change[T], None]:
+        """Give the changes until the informer ends, in whatever way."""
         try:
             while True:
                 while consumer.pending:
@@ -186,10 +195,11 @@ class Informer(Mapping[str, T]):
     def on_change(self, handler: Callable[[Change[T]], Any], *, replay: bool = True) -> None:
         """Call a function, or await a coroutine function, with each change, one after the other.
 
+        The changes are those from this call on, after what is there (unless ``replay`` is false).
         An exception of the handler makes the informer fail. Must be called inside the informer's
         ``async with``. A slow handler is treated as a slow consumer of :meth:`changes`.
         """
-        self._start(self._handle(handler, replay))
+        self._start(self._handle(handler, self._consumer(replay)))
 
     async def aclose(self) -> None:
         """Stop following. The contents stay readable, as they are. Idempotent."""
@@ -204,6 +214,9 @@ class Informer(Mapping[str, T]):
             await asyncio.wait(others)
 
     async def __aenter__(self) -> Informer[T]:
+        if self._entered:
+            raise RuntimeError("an informer is entered once: make another with client.informer()")
+        self._entered = True
         self._start(self._follow())
         return self
 
@@ -224,7 +237,14 @@ class Informer(Mapping[str, T]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        failure = None if task.cancelled() else task.exception()
+        failure: BaseException | None
+        if not task.cancelled():
+            failure = task.exception()
+        elif self._closed:
+            failure = None
+        else:
+            # Whoever did that, the contents would stand still from here on.
+            failure = RuntimeError("a task of the informer was cancelled from outside")
         if self._failure is None:
             self._failure = failure
         if self._failure is not None:
@@ -238,12 +258,17 @@ class Informer(Mapping[str, T]):
             except StopAsyncIteration:
                 return
             self._note(step)
-            for change in self._contents.apply(step):
-                for consumer in self._pending:
+            self._apply(step)
+
+    def _apply(self, step: Step) -> None:
+        changes = self._contents.apply(step)
+        if changes:
+            for consumer in self._pending:
+                for change in changes:
                     consumer.pending.add(change)
-                    consumer.wake.set()
-            if self._contents.synced:
-                self._synced.set()
+                consumer.wake.set()
+        if self._contents.synced:
+            self._synced.set()
 
     def _note(self, step: Step) -> None:
         if isinstance(step, watch_pb2.Started):
@@ -253,8 +278,8 @@ class Informer(Mapping[str, T]):
         elif isinstance(step, watch_pb2.UpstreamState):
             self._healthy = step.health == watch_pb2.UPSTREAM_HEALTH_HEALTHY
 
-    async def _handle(self, handler: Callable[[Change[T]], Any], replay: bool) -> None:
-        async for change in self._each(replay):
+    async def _handle(self, handler: Callable[[Change[T]], Any], consumer: _Consumer[T]) -> None:
+        async for change in self._each(consumer):
             result = handler(change)
             if inspect.isawaitable(result):
                 await result
