@@ -1,9 +1,10 @@
 //! Watch the pods of a namespace through every kind of trouble.
 //!
-//! Shows what is left to do about errors: an expired position means to start anew, everything else
-//! to try again after a while, from the token of the last event. Restarts of the daemon and of the
-//! apiserver don't show here, the stream just continues. Without `fail_on_expired` the watch would
-//! start anew by itself and say so with an `Event::Reset`.
+//! Shows what is left to do about errors: a position that can't be continued means to start anew,
+//! an object that can't be read is passed over, everything else means to try again after a while,
+//! from the token of the last event. Restarts of the daemon and of the apiserver don't show here,
+//! the stream just continues. Without `fail_on_expired` the watch would start anew by itself and
+//! say so with an `Event::Reset`.
 //!
 //! Run it with a daemon at `INFORMERD_SERVER` (127.0.0.1:7300 unless set), end it with Ctrl-C.
 //! RESOURCE_VERSION is the last one that an earlier run has printed:
@@ -11,7 +12,7 @@
 
 use std::{env, time::Duration};
 
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
 use informerd::client::{Client, WatchError};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -39,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
             return Ok(());
         };
         println!("Watch error: {error:#}");
-        if is_expired(&error) {
+        if must_start_anew(&error) {
             println!("Resource version expired, restarting watch");
             start = Start::Snapshot;
             continue;
@@ -70,10 +71,17 @@ async fn watch(
         Start::Token(token) => watch.from_token(token.as_str()),
     };
     let mut pods = watch.open();
-    while let Some(event) = pods.try_next().await? {
-        if let Some((kind, pod)) = event.change() {
-            println!("{kind}: {} (rv: {})", pod.name, pod.resource_version);
-            *retries = 0;
+    while let Some(event) = pods.next().await {
+        match event {
+            Ok(event) => {
+                if let Some((kind, pod)) = event.change() {
+                    println!("{kind}: {} (rv: {})", pod.name, pod.resource_version);
+                    *retries = 0;
+                }
+            }
+            // Of one object; the watch goes on.
+            Err(error) if !error.ends_watch() => println!("Watch error: {error}"),
+            Err(error) => return Err(error.into()),
         }
         if let Some(token) = pods.token() {
             *start = Start::Token(token.to_owned());
@@ -82,9 +90,9 @@ async fn watch(
     Ok(())
 }
 
-fn is_expired(error: &anyhow::Error) -> bool {
+fn must_start_anew(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref::<WatchError>(),
-        Some(WatchError::Call(error)) if error.reason == "RESOURCE_EXPIRED"
+        Some(WatchError::Call(error)) if error.must_start_anew()
     )
 }

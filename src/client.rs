@@ -108,6 +108,8 @@ use crate::proto::v1::{
     resource_service_client::ResourceServiceClient, watch_service_client::WatchServiceClient,
 };
 
+/// Where a daemon listens that was told nothing else.
+const USUAL_PORT: u16 = 7300;
 /// HTTP/2 implementations close connections on which many small frames lie unread; the budget
 /// grows with this window (hyperium/h2#939).
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -158,7 +160,8 @@ pub struct List {
 }
 
 impl Client {
-    /// Connects now, within 5 s. `http://` may be left out of the address.
+    /// Connects now, within 5 s. `http://` may be left out of the address, and with it the port
+    /// 7300.
     pub async fn connect(address: &str) -> Result<Self, ConnectError> {
         let endpoint = endpoint(address)?;
         let channel = endpoint.connect().await.map_err(|error| {
@@ -173,6 +176,12 @@ impl Client {
     pub fn lazy(address: &str) -> Result<Self, ConnectError> {
         let channel = endpoint(address)?.connect_lazy();
         Ok(Self { channel })
+    }
+
+    /// Uses a channel that the program has made itself, for example one with TLS or over a Unix
+    /// socket. A connection window of at least 16 MiB and HTTP/2 keepalive are advised.
+    pub fn from_channel(channel: Channel) -> Self {
+        Self { channel }
     }
 
     /// Describes a watch of the objects of a type: one of `k8s_openapi`, one that
@@ -263,7 +272,12 @@ fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
         Some(("http", _)) => address.to_owned(),
         Some(_) => return Err(refuse()),
     };
-    let endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
+    let mut endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
+    if !address.contains("://") && endpoint.uri().port().is_none() {
+        let host = endpoint.uri().host().unwrap_or_default();
+        let full = format!("http://{host}:{USUAL_PORT}");
+        endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
+    }
     if endpoint.uri().host().is_none_or(str::is_empty) {
         return Err(refuse());
     }

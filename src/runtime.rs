@@ -5,6 +5,8 @@
 mod args;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "demo")]
+mod kubeconfig;
 mod serve;
 #[cfg(feature = "demo")]
 mod simulate;

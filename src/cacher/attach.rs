@@ -54,20 +54,22 @@ impl Cachers {
     /// positions. The lease must be kept as long as the subscription.
     ///
     /// # Errors
-    /// The reason why there is no stream; [`Closed::Timeout`] if it would only begin after its
+    /// The reason why there is no stream; what it waited for if it would only begin after its
     /// planned end. Cancel safe.
     pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let Some(deadline) = watch.deadline else {
-            return self.begin(watch).await;
-        };
-        let begun = tokio::time::timeout_at(deadline.into(), self.begin(watch)).await;
-        begun.unwrap_or(Err(Closed::Timeout))
-    }
-
-    async fn begin(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
         let lease = self.lease(&watch.info);
-        lease.synced().await?;
-        let plan = plan(&lease, &watch).await?;
+        let planned = async {
+            lease.synced().await?;
+            plan(&lease, &watch).await
+        };
+        let plan = match watch.deadline {
+            None => planned.await?,
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), planned).await {
+                Ok(plan) => plan?,
+                // Not a planned end: with nothing told it would pass for a cluster without objects.
+                Err(_) => return Err(lease.late(watch.start.version())),
+            },
+        };
         let begin = Begin {
             plan,
             on_expired: watch.on_expired,
@@ -77,6 +79,18 @@ impl Cachers {
         };
         let subscription = Subscription::new(lease.feed(), &watch.query, begin, Instant::now());
         Ok((lease, subscription))
+    }
+}
+
+impl StartAt {
+    /// The version that the state has to reach first.
+    fn version(&self) -> Option<&ResourceVersion> {
+        match self {
+            Self::Snapshot { min, .. } => min.as_ref(),
+            Self::Now => None,
+            Self::Version(version) => Some(version),
+            Self::Token(position) => Some(&position.version),
+        }
     }
 }
 

@@ -101,13 +101,23 @@ impl Lease {
         let pulse = self
             .settled(self.sync_deadline, |pulse| pulse.synced || pulse.gone)
             .await?;
-        if pulse.gone {
-            return Err(Closed::NotServed);
-        }
-        match (pulse.synced, pulse.health) {
-            (true, _) => Ok(()),
-            (false, Some(UpstreamHealth::Degraded)) => Err(Closed::UpstreamDown),
-            (false, _) => Err(Closed::NotSynced),
+        complete(&pulse)
+    }
+
+    /// What a stream still waits for that has to have begun by now, with the state at `version`.
+    pub(super) fn late(&self, version: Option<&ResourceVersion>) -> Closed {
+        let pulse = self.cacher.feed.pulse().borrow().clone();
+        let healthy = pulse.health == Some(UpstreamHealth::Healthy);
+        match (complete(&pulse), version) {
+            (Err(closed), _) => closed,
+            (Ok(()), Some(version)) if healthy && version.is_after(&pulse.version) => {
+                Closed::Future {
+                    requested: version.clone(),
+                    current: pulse.version,
+                }
+            }
+            // A live watch, or the apiserver's word on an old position.
+            (Ok(()), _) => Closed::UpstreamDown,
         }
     }
 
@@ -169,6 +179,18 @@ impl Lease {
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// Whether there is a complete state, and if not, why.
+fn complete(pulse: &Pulse) -> Result<(), Closed> {
+    if pulse.gone {
+        return Err(Closed::NotServed);
+    }
+    match (pulse.synced, pulse.health) {
+        (true, _) => Ok(()),
+        (false, Some(UpstreamHealth::Degraded)) => Err(Closed::UpstreamDown),
+        (false, _) => Err(Closed::NotSynced),
     }
 }
 

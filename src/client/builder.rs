@@ -177,7 +177,8 @@ impl<T> WatchBuilder<T> {
         self
     }
 
-    /// Ends the watch in good order after this long (at most 24 h), breaks included.
+    /// Ends the watch in good order after this long (at most 24 h), breaks included; with the
+    /// last error if it could not begin by then.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.timeout = Some(proto_duration(timeout));

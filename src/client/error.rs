@@ -110,6 +110,15 @@ impl CallError {
     pub fn is_unavailable(&self) -> bool {
         self.code == Code::Unavailable
     }
+
+    /// Whether the position can't be continued: only a new start with a snapshot leads on. (A
+    /// token is of another cluster, or of another resource or filter, too.)
+    pub fn must_start_anew(&self) -> bool {
+        matches!(
+            &*self.reason,
+            "RESOURCE_EXPIRED" | "EPOCH_CHANGED" | "TOKEN_MISMATCH"
+        )
+    }
 }
 
 impl From<Status> for CallError {
@@ -196,6 +205,20 @@ mod tests {
             error.to_string(),
             "bad request; filter.label_selector: expected a value at 3"
         );
+    }
+
+    #[test]
+    fn tells_positions_that_lead_nowhere() {
+        let error = |reason: &str| CallError {
+            reason: reason.into(),
+            ..CallError::unavailable("too old")
+        };
+        for reason in ["RESOURCE_EXPIRED", "EPOCH_CHANGED", "TOKEN_MISMATCH"] {
+            assert!(error(reason).must_start_anew(), "{reason}");
+        }
+        for reason in ["", "DRAINING", "RESOURCE_VERSION_TOO_LARGE"] {
+            assert!(!error(reason).must_start_anew(), "{reason}");
+        }
     }
 
     #[test]

@@ -64,7 +64,9 @@ impl<K> Watch<K> {
     /// }));
     /// nodes.wait_until_ready().await?;
     /// println!("{} nodes, node-1: {:?}", nodes.len(), nodes.get("", "node-1"));
-    /// # Ok(())
+    /// // Nobody should act on what is no longer kept up to date.
+    /// nodes.until_ended().await;
+    /// Err("the watch of the nodes is over".into())
     /// # }
     /// ```
     pub fn reflect(self) -> (Store<K>, Reflected<K>) {

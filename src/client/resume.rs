@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::{
-    CallError, Step, WatchBuilder,
+    CallError, ResetReason, Step, WatchBuilder,
     builder::{proto_duration, std_duration},
 };
 use crate::proto::v1::{self, watch_request::Start};
@@ -15,6 +15,8 @@ use crate::proto::v1::{self, watch_request::Start};
 pub(crate) enum End {
     /// With status OK.
     Ok,
+    /// The planned length of the watch was over before another one could be opened.
+    Overdue,
     /// With any other status, or because the connection broke.
     Failed(CallError),
 }
@@ -42,13 +44,17 @@ pub(crate) struct Position {
     fail_fast: bool,
     /// Whether any stream was ever established.
     established: bool,
+    /// Why the last stream ended, as long as none was ever established.
+    refused: Option<CallError>,
     /// The last token that was handed out, if there was one since the last reset.
     token: Option<String>,
+    /// Whether the token comes from a stream of this watch, not from whoever opened it.
+    own: bool,
     /// The consumer was told more than the token stands for (a part of a snapshot or of a run),
     /// or may have missed something that no token stands for (a start from now).
     loose: bool,
-    /// The consumer must be told to forget everything before the next event.
-    must_reset: bool,
+    /// Why the consumer must be told to forget everything before the next event.
+    must_reset: Option<ResetReason>,
     /// The time that `Draining` named for the reconnect.
     drain_delay: Option<Duration>,
 }
@@ -63,9 +69,11 @@ impl Position {
             request: builder.request,
             fail_fast: builder.fail_fast,
             established: false,
+            refused: None,
             token,
+            own: false,
             loose: false,
-            must_reset: false,
+            must_reset: None,
             drain_delay: None,
         }
     }
@@ -97,6 +105,7 @@ impl Position {
         match step {
             Step::Started(started) => {
                 self.established = true;
+                self.refused = None;
                 self.drain_delay = None;
                 // Without a token nobody knows what happens between a break and the next `now`.
                 self.loose |= started.outcome() == v1::StartOutcome::FromNow;
@@ -112,18 +121,25 @@ impl Position {
         }
     }
 
-    /// Whether the consumer must now be told to forget everything. Asked once per stream, after
-    /// `Started`, which is where the server says it too.
-    pub(crate) fn take_reset(&mut self) -> bool {
-        std::mem::take(&mut self.must_reset)
+    /// Why the consumer must now be told to forget everything, if it must. Asked once per stream,
+    /// after `Started`, which is where the server says it too.
+    pub(crate) fn take_reset(&mut self) -> Option<ResetReason> {
+        self.must_reset.take()
     }
 
     /// Decides what follows the end of a stream (or of the attempt to open one).
     pub(crate) fn after(&mut self, end: End) -> Verdict {
         let error = match end {
-            End::Ok if self.request.timeout.is_some() => return Verdict::Finish,
+            End::Ok | End::Overdue if self.has_ended_as_planned() => return Verdict::Finish,
+            // With nothing told a planned end would pass for a cluster without objects.
+            End::Overdue => return Verdict::Fail(self.never_established()),
             // Nobody asked for an end: a proxy has cut the stream without a word.
             End::Ok => CallError::unavailable("the stream ended early"),
+            End::Failed(error) if self.is_elsewhere(&error) => {
+                self.must_reset = Some(ResetReason::Rewound);
+                self.forget();
+                error
+            }
             End::Failed(error) if self.is_final(&error) => return Verdict::Fail(error),
             End::Failed(error) => error,
         };
@@ -131,15 +147,27 @@ impl Position {
             if self.request.on_expired() == v1::OnExpired::Fail {
                 return Verdict::Fail(error);
             }
-            self.must_reset = true;
+            self.must_reset.get_or_insert(ResetReason::Interrupted);
             // A snapshot that began the watch keeps its conditions.
             if self.token.is_some() || !self.starts_with_snapshot() {
                 self.forget();
             }
             self.loose = false;
         }
+        if !self.established {
+            self.refused = Some(error.clone());
+        }
         let wait = self.drain_delay.take().or(error.retry_after);
         Verdict::Reopen { error, wait }
+    }
+
+    fn has_ended_as_planned(&self) -> bool {
+        self.established && self.request.timeout.is_some()
+    }
+
+    fn never_established(&mut self) -> CallError {
+        let over = || CallError::unavailable("the timeout is over before the watch could begin");
+        self.refused.take().unwrap_or_else(over)
     }
 
     fn take(&mut self, token: &str) {
@@ -147,6 +175,7 @@ impl Position {
             self.loose = true;
         } else {
             self.loose = false;
+            self.own = true;
             self.token = Some(token.to_owned());
         }
     }
@@ -163,11 +192,20 @@ impl Position {
             allow_stale,
         }));
         self.token = None;
+        self.own = false;
         self.loose = false;
     }
 
     fn starts_with_snapshot(&self) -> bool {
         matches!(&self.request.start, None | Some(Start::Snapshot(_)))
+    }
+
+    /// Whether another cluster answers at the address now: the filter of an own token is that of
+    /// the watch.
+    fn is_elsewhere(&self, error: &CallError) -> bool {
+        self.own
+            && error.reason == "TOKEN_MISMATCH"
+            && self.request.on_expired() != v1::OnExpired::Fail
     }
 
     fn is_final(&self, error: &CallError) -> bool {

@@ -42,7 +42,7 @@ pub enum ResetReason {
     Expired,
     /// The reader was so slow that the history has moved past it.
     Lagged,
-    /// The cluster's history was rewound.
+    /// The cluster's history was rewound, or another cluster answers at the address.
     Rewound,
     /// The stream broke where it can't be continued: inside a snapshot, inside a run of events
     /// that belong together, or before the first position of a watch from now on.

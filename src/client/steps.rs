@@ -15,7 +15,7 @@ use tokio::time;
 use tonic::Status;
 
 use super::{
-    CallError, ResetReason, Step, WatchBuilder,
+    CallError, Step, WatchBuilder,
     builder::std_duration,
     resume::{Backoff, End, Position, Verdict},
 };
@@ -43,7 +43,8 @@ type Item = (Result<Step, CallError>, Option<Arc<str>>);
 /// A stream of [`Step`]s that survives broken connections, restarts of the daemon and slow
 /// readers.
 ///
-/// It ends after its planned length, or after the first `Err`, which is final. Nothing is read
+/// It ends after its planned length, or after the first `Err`, which is final. If no stream was
+/// ever established by then, the last error is the end. Nothing is read
 /// ahead of the consumer but the batch at hand, and nothing runs in the background: a watch that
 /// isn't polled stands still. Polling is cancel safe; dropping the watch ends the stream at once.
 pub struct Steps {
@@ -209,7 +210,7 @@ impl<T: Transport> Driver<T> {
     async fn open(&mut self) -> Option<End> {
         let remaining = self.remaining();
         if remaining == Some(Duration::ZERO) {
-            return Some(End::Ok);
+            return Some(End::Overdue);
         }
         self.opened = Instant::now();
         self.silence = OPEN_LIMIT;
@@ -230,8 +231,8 @@ impl<T: Transport> Driver<T> {
             if let Some(interval) = started.bookmark_interval.and_then(std_duration) {
                 self.silence = interval.saturating_mul(2).saturating_add(SILENCE_GRACE);
             }
-            if self.position.take_reset() {
-                self.steps.push_front(Step::Reset(ResetReason::Interrupted));
+            if let Some(reason) = self.position.take_reset() {
+                self.steps.push_front(Step::Reset(reason));
             }
         }
         if self.token.as_deref() != self.position.token() {

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 /// Clones are cheap and read the same objects.
 ///
 /// The stream of the reflection feeds it: a store whose stream isn't polled stands still, and one
-/// whose stream was dropped keeps its last contents. Readers never wait for the network, and hold
+/// whose stream was dropped keeps its last contents. Who acts on it watches
+/// [`until_ended`](Store::until_ended) too. Readers never wait for the network, and hold
 /// no lock after a method has returned.
 pub struct Store<K> {
     objects: Objects<K>,
@@ -76,6 +77,17 @@ impl<K> Store<K> {
         let result = ready.wait_for(|ready| *ready).await;
         result.map(drop).map_err(|_| NeverReady)
     }
+
+    /// Whether the stream has ended or was dropped: from then on the store only grows old.
+    pub fn ended(&self) -> bool {
+        self.ready.has_changed().is_err()
+    }
+
+    /// Waits until the stream has ended or was dropped. Cancel safe.
+    pub async fn until_ended(&self) {
+        let mut ready = self.ready.clone();
+        while ready.changed().await.is_ok() {}
+    }
 }
 
 /// Names hold no `/`, so the key is unambiguous.
@@ -96,6 +108,7 @@ impl<K> fmt::Debug for Store<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut store = f.debug_struct("Store");
         store.field("len", &self.len());
-        store.field("ready", &self.is_ready()).finish()
+        store.field("ready", &self.is_ready());
+        store.field("ended", &self.ended()).finish()
     }
 }

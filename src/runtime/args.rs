@@ -226,8 +226,7 @@ pub(super) struct DemoArgs {
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Option<SocketAddr>,
 
-    /// Where to write a kubeconfig for the simulated cluster; default: a file that vanishes with
-    /// the demo
+    /// Where to write a kubeconfig for the simulated cluster; vanishes with the demo
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig_out: Option<PathBuf>,
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use informerd_support::simulation::{self, Cluster, Life, Options, Server};
+use informerd_support::simulation::{Cluster, Life, Options, Server};
 use tokio::{
     signal::unix,
     time::{self, MissedTickBehavior},
 };
 
-use super::args::SimulateArgs;
+use super::{args::SimulateArgs, kubeconfig};
 
 /// Writes that the cluster remembers per resource.
 pub(super) const HISTORY: usize = 5_000;
@@ -31,7 +31,7 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     cluster.stop_recording();
     let server = serve(&cluster, args.listen).await?;
     let file = &args.kubeconfig_out;
-    write_kubeconfig(file, &server)?;
+    kubeconfig::write(file, server.addr())?;
     // Words are a courtesy: the cluster is served when nobody reads them, too.
     let _ = announce(&server, file, args.pace);
     tokio::select! {
@@ -42,13 +42,15 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A cluster in which everything runs, and what keeps it moving.
+/// A cluster in which everything runs, and what keeps it moving. Whatever the seed, it is another
+/// cluster each time: positions of an earlier run mean nothing here.
 ///
 /// # Errors
 /// Never with the resources that a cluster is born with.
 pub(super) fn found(seed: u64) -> anyhow::Result<(Cluster, Life)> {
     let cluster = Cluster::new(Options {
         seed,
+        cluster_id: uid(fastrand::u128(..)),
         ..Options::default()
     });
     cluster.limit_history(HISTORY);
@@ -56,6 +58,14 @@ pub(super) fn found(seed: u64) -> anyhow::Result<(Cluster, Life)> {
         .map_err(|refusal| anyhow::anyhow!("cannot found the cluster: {refusal:?}"))?;
     life.settle(SETTLING);
     Ok((cluster, life))
+}
+
+/// A UUID of version 4, as the apiserver gives them.
+fn uid(random: u128) -> String {
+    let bits = random & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let (low, mid, high) = (bits >> 96, (bits >> 80) & 0xffff, (bits >> 64) & 0xffff);
+    let (variant, node) = ((bits >> 48) & 0xffff, bits & 0xffff_ffff_ffff);
+    format!("{low:08x}-{mid:04x}-{high:04x}-{variant:04x}-{node:012x}")
 }
 
 /// Puts the cluster on the network.
@@ -66,17 +76,6 @@ pub(super) async fn serve(cluster: &Cluster, address: SocketAddr) -> anyhow::Res
     Server::start(cluster.clone(), &address.to_string())
         .await
         .with_context(|| format!("cannot serve the simulated cluster on {address}"))
-}
-
-/// Writes how the served cluster is reached.
-///
-/// # Errors
-/// A file that can't be written.
-pub(super) fn write_kubeconfig(file: &Path, server: &Server) -> anyhow::Result<()> {
-    std::fs::write(file, simulation::kubeconfig(server.addr())).with_context(|| {
-        let file = file.display();
-        format!("cannot write {file}, choose another file with --kubeconfig-out")
-    })
 }
 
 /// Why a run ends.
@@ -147,4 +146,30 @@ fn announce(server: &Server, file: &Path, pace: Duration) -> io::Result<()> {
 "
     )?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_run_is_another_cluster_that_tells_the_same_story() {
+        let found = || found(7).expect("valid").0;
+        let (one, two) = (found(), found());
+        assert_ne!(one.cluster_id(), two.cluster_id());
+        assert_eq!(one.revision(), two.revision());
+        let names = |cluster: &Cluster| {
+            let pods = cluster.objects_at("pods", cluster.revision());
+            let pods = pods.expect("pods are served").into_iter();
+            pods.map(|pod| pod["metadata"]["name"].to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&one), names(&two));
+    }
+
+    #[test]
+    fn uids_look_like_those_of_the_apiserver() {
+        assert_eq!(uid(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
 }

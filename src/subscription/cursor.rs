@@ -68,6 +68,14 @@ impl Subscription {
                 self.last_sent = now;
                 return Poll::Ready(Some(Ok(item)));
             }
+            if self.untold.is_within_group()
+                && let Some(closed) = self.cut(now)
+            {
+                // Whoever goes now is told the whole group again elsewhere.
+                self.untold = Backlog::default();
+                self.ending = Some(closed);
+                continue;
+            }
             if let Some(events) = self.next_untold() {
                 self.last_sent = now;
                 return Poll::Ready(Some(Ok(Item::Events(vec![events]))));
@@ -128,14 +136,20 @@ impl Subscription {
         }
     }
 
-    fn snapshot_step(&mut self, step: SnapshotStep, now: Instant, waker: &Waker) -> Step {
+    /// Why a stream must not go on where it has no position.
+    fn cut(&mut self, now: Instant) -> Option<Closed> {
+        self.heed_drain();
         if self.draining {
-            // There is no position inside a snapshot; whoever goes now starts over elsewhere.
-            self.ending = Some(Closed::Draining);
-            return Step::Again;
+            return Some(Closed::Draining);
         }
-        if self.terms.deadline.is_some_and(|deadline| deadline <= now) {
-            self.ending = Some(Closed::Timeout);
+        let deadline = self.terms.deadline?;
+        (deadline <= now).then_some(Closed::Timeout)
+    }
+
+    fn snapshot_step(&mut self, step: SnapshotStep, now: Instant, waker: &Waker) -> Step {
+        if let Some(closed) = self.cut(now) {
+            // There is no position inside a snapshot; whoever goes now starts over elsewhere.
+            self.ending = Some(closed);
             return Step::Again;
         }
         match step {

@@ -16,6 +16,8 @@ use crate::{resource::ResourceVersion, store::Change};
 #[derive(Debug, Default)]
 pub struct Backlog {
     changes: VecDeque<Arc<Change>>,
+    /// Whether more events belong together with the last ones.
+    open: bool,
 }
 
 impl Backlog {
@@ -23,7 +25,13 @@ impl Backlog {
     pub fn new(changes: Vec<Arc<Change>>) -> Self {
         Self {
             changes: changes.into(),
+            open: false,
         }
+    }
+
+    /// Whether the next events belong together with the last ones: there is no position here.
+    pub fn is_within_group(&self) -> bool {
+        self.open
     }
 
     /// The next events that `view` shows, up to about `max` bytes and at least those of one change;
@@ -56,6 +64,7 @@ impl Backlog {
             } else {
                 String::new()
             };
+            self.open = !closes;
             encode_change(&mut buffer, &deliveries, token, query.include_old());
         }
         (!buffer.is_empty()).then(|| buffer.freeze())

@@ -28,6 +28,10 @@ pub fn trials() -> Vec<Trial> {
             sums_up_at_a_signal();
             Ok(())
         }),
+        Trial::test("demo::writes_over_nothing", || {
+            writes_over_nothing();
+            Ok(())
+        }),
         Trial::test("demo::a_reader_may_leave", || {
             a_reader_may_leave();
             Ok(())
@@ -159,18 +163,44 @@ fn proves_its_claims_and_ends() {
 }
 
 fn sums_up_at_a_signal() {
-    let demo = Running::start(informerd(&["demo", "--pace", "50ms"]));
+    let home = tempfile::tempdir().expect("a directory");
+    let kubeconfig = home.path().join("kubeconfig");
+    let file = kubeconfig.to_str().expect("a plain path");
+    let somewhere = ["--listen", "127.0.0.1:0", "--kubeconfig-out", file];
+    let demo = [&["demo", "--pace", "50ms"], &somewhere[..]].concat();
+    let demo = Running::start(informerd(&demo));
+    demo.line("export INFORMERD_SERVER=http://127.0.0.1:");
     demo.line("ADDED/snapshot");
+    assert!(kubeconfig.exists());
     demo.line("outcome RESUMED");
     demo.interrupt();
     let (code, rest) = demo.ended();
     assert_eq!(code, Some(0), "{rest}");
+    assert!(!kubeconfig.exists(), "it would lead nowhere now");
     assert!(rest.contains("What happened in"), "{rest}");
     assert!(
         rest.contains("a token continued where the canary left"),
         "{rest}"
     );
     assert!(!rest.contains("FAILED"), "{rest}");
+}
+
+/// A kubeconfig of somebody else stays what it is.
+fn writes_over_nothing() {
+    let home = tempfile::tempdir().expect("a directory");
+    let kubeconfig = home.path().join("config");
+    let held = "apiVersion: v1\nkind: Config\n";
+    std::fs::write(&kubeconfig, held).expect("writable");
+    let file = kubeconfig.to_str().expect("a plain path");
+    for command in ["demo", "simulate"] {
+        let arguments = [command, "--for", "1s", "--kubeconfig-out", file];
+        let run = informerd(&arguments).output().expect("it runs");
+        assert_eq!(run.status.code(), Some(1), "{run:?}");
+        let stderr = text(&run.stderr);
+        assert!(stderr.contains("choose another file"), "{stderr}");
+        let kept = std::fs::read_to_string(&kubeconfig).expect("readable");
+        assert_eq!(kept, held, "{command}");
+    }
 }
 
 fn a_reader_may_leave() {

@@ -253,3 +253,18 @@ async fn who_waits_learns_of_the_snapshot_or_of_the_end() {
     drop(mirror);
     assert_eq!(store.wait_until_ready().await, Err(NeverReady));
 }
+
+#[tokio::test]
+async fn a_store_says_that_its_stream_is_over() {
+    let (mut mirror, store) = Mirror::new();
+    assert!(!store.ended());
+    words(&mut mirror, Ok(snapshot_end("9")));
+    assert!(!store.ended(), "a snapshot is no end");
+    mirror.end();
+    assert!(store.ended() && store.is_ready());
+    store.until_ended().await;
+
+    let (mirror, store) = Mirror::<Object>::new();
+    let ((), ()) = tokio::join!(store.until_ended(), async { drop(mirror) });
+    assert!(store.clone().ended());
+}

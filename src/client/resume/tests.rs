@@ -50,7 +50,10 @@ fn broken(builder: WatchBuilder, steps: &[Step]) -> (Option<Start>, bool) {
     steps.iter().for_each(|step| position.observe(step));
     let verdict = position.after(failed(Code::Unavailable, ""));
     assert!(matches!(verdict, Verdict::Reopen { .. }), "{verdict:?}");
-    (position.request(None).start, position.take_reset())
+    (
+        position.request(None).start,
+        position.take_reset().is_some(),
+    )
 }
 
 /// Name, watch, what was handed out, where the next stream starts, whether a reset is due.
@@ -224,6 +227,39 @@ fn tells_errors_that_pass_from_those_that_stay() {
 }
 
 #[test]
+fn another_cluster_behind_the_address_means_to_start_anew() {
+    let mismatch = || failed(Code::InvalidArgument, "TOKEN_MISMATCH");
+    let mut own = Position::new(pods().from_token("a"));
+    own.observe(&started(v1::StartOutcome::Resumed));
+    own.observe(&event("b"));
+    let verdict = own.after(mismatch());
+    assert!(matches!(verdict, Verdict::Reopen { .. }), "{verdict:?}");
+    assert_eq!(own.request(None).start, snapshot());
+    own.after(failed(Code::Unavailable, ""));
+    assert_eq!(own.take_reset(), Some(ResetReason::Rewound));
+    assert!(
+        matches!(own.after(mismatch()), Verdict::Fail(_)),
+        "no token"
+    );
+
+    let mut foreign = Position::new(pods().from_token("a"));
+    foreign.observe(&started(v1::StartOutcome::Resumed));
+    let verdict = foreign.after(mismatch());
+    assert!(
+        matches!(verdict, Verdict::Fail(_)),
+        "the caller's: {verdict:?}"
+    );
+
+    let mut strict = Position::new(pods().fail_on_expired());
+    strict.observe(&snapshot_end("a"));
+    let verdict = strict.after(mismatch());
+    assert!(
+        matches!(verdict, Verdict::Fail(_)),
+        "never reset: {verdict:?}"
+    );
+}
+
+#[test]
 fn fails_fast_only_before_the_first_stream() {
     let mut position = Position::new(pods().fail_fast());
     let end = || failed(Code::Unavailable, "NOT_SYNCED");
@@ -246,6 +282,9 @@ fn ends_in_good_order_only_when_asked_to() {
     let mut endless = Position::new(pods());
     assert!(matches!(endless.after(End::Ok), Verdict::Reopen { .. }));
     let mut planned = Position::new(pods().timeout(Duration::from_secs(30)));
+    let untold = planned.after(End::Ok);
+    assert!(matches!(untold, Verdict::Reopen { .. }), "{untold:?}");
+    planned.observe(&started(v1::StartOutcome::Snapshot));
     assert_eq!(planned.after(End::Ok), Verdict::Finish);
     let request = planned.request(Some(Duration::from_secs(12)));
     assert_eq!(request.timeout.map(|left| left.seconds), Some(12));

@@ -180,6 +180,35 @@ async fn a_break_inside_a_snapshot_leaves_no_ghosts() {
 }
 
 #[tokio::test]
+async fn another_cluster_is_told_as_a_rewind() {
+    use v1::StartOutcome::Snapshot;
+    let mut details = tonic_types::ErrorDetails::new();
+    details.set_error_info("TOKEN_MISMATCH", "informerd", []);
+    let code = tonic::Code::InvalidArgument;
+    let mismatch = Status::with_error_details(code, "of another cluster", details);
+    let (mut watch, requests) = play(
+        pods(),
+        vec![
+            Ok(vec![batch(vec![started(Snapshot), snapshot_end("t1")])]),
+            Err(mismatch),
+            Ok(vec![batch(vec![started(Snapshot), event("a", "")])]),
+        ],
+    );
+    let expected = [
+        "started",
+        "end",
+        "broken: the stream ended early",
+        "broken: of another cluster",
+        "started",
+        "reset Rewound",
+        "a",
+    ];
+    assert_eq!(words(&mut watch, expected.len()).await, expected);
+    let snapshot = Start::Snapshot(v1::SnapshotStart::default());
+    assert_eq!(starts(&requests)[2], Some(snapshot));
+}
+
+#[tokio::test]
 async fn a_reset_takes_the_token_away() {
     let reset = Frame::Reset(v1::Reset {
         reason: v1::ResetReason::Lagged.into(),
@@ -211,9 +240,12 @@ async fn an_error_that_stays_is_the_last_word() {
 async fn ends_with_ok_after_its_planned_length() {
     let (mut watch, requests) = play(
         pods().timeout(Duration::from_secs(60)),
-        vec![Ok(vec![batch(vec![event("a", "t1")])])],
+        vec![Ok(vec![batch(vec![
+            started(v1::StartOutcome::Snapshot),
+            event("a", "t1"),
+        ])])],
     );
-    assert_eq!(words(&mut watch, 1).await, ["a"]);
+    assert_eq!(words(&mut watch, 2).await, ["started", "a"]);
     assert!(watch.next().await.is_none());
     let requests = requests.lock();
     assert!(requests[0].timeout.is_some());
@@ -222,6 +254,8 @@ async fn ends_with_ok_after_its_planned_length() {
 #[tokio::test]
 async fn a_planned_length_that_is_over_opens_no_stream() {
     let (mut watch, requests) = play(pods().timeout(Duration::ZERO), vec![]);
+    let error = watch.next().await.expect("an item").expect_err("nothing");
+    assert!(error.to_string().contains("before the watch could begin"));
     assert!(watch.next().await.is_none());
     assert!(starts(&requests).is_empty());
 }
@@ -236,8 +270,32 @@ async fn no_pause_outlasts_the_planned_length() {
         vec![Err(draining)],
     );
     assert_eq!(words(&mut watch, 1).await, ["broken: draining"]);
+    let error = watch.next().await.expect("an item");
+    let error = error.expect_err("no stream was established, that is no end in good order");
+    assert_eq!(error.to_string(), "draining");
     assert!(watch.next().await.is_none());
     assert_eq!(starts(&requests).len(), 1);
+}
+
+#[tokio::test]
+async fn a_planned_length_that_is_over_in_a_break_is_a_good_end() {
+    let (mut watch, _) = play(
+        pods().timeout(Duration::from_millis(20)),
+        vec![
+            Ok(vec![
+                batch(vec![started(v1::StartOutcome::Snapshot), snapshot_end("t")]),
+                Err(Status::unavailable("gone")),
+            ]),
+            Err({
+                let mut details = tonic_types::ErrorDetails::new();
+                details.set_retry_info(Some(Duration::from_secs(3_600)));
+                Status::with_error_details(tonic::Code::Unavailable, "draining", details)
+            }),
+        ],
+    );
+    let expected = ["started", "end", "broken: gone", "broken: draining"];
+    assert_eq!(words(&mut watch, 4).await, expected);
+    assert!(watch.next().await.is_none());
 }
 
 #[tokio::test]

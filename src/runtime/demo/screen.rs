@@ -14,7 +14,7 @@ use super::{
     NAMED,
     judge::{self, Verdict},
     subscriber::{Subscriber, seen},
-    world::World,
+    world::{USUAL, World},
 };
 use crate::{
     cli::{EventPrinter, Format, Table, printable},
@@ -59,6 +59,11 @@ impl Screen {
         let (daemon, apiserver) = (world.daemon, world.apiserver());
         let kubeconfig = world.kubeconfig().display();
         let pace = args.pace;
+        // Clients look for the daemon at its usual port unless they are told of another.
+        let export = match daemon {
+            USUAL => String::new(),
+            other => format!("  export INFORMERD_SERVER=http://{other}\n"),
+        };
         let end = match args.length {
             Some(length) => format!("for {length:?}"),
             None => "until Ctrl-C".to_owned(),
@@ -71,7 +76,7 @@ impl Screen {
   informerd   http://{daemon}   one watch of pods there, a stream for everybody here
 
 Join from another shell:
-  {program} watch pods -A -l app=web --server http://{daemon}
+{export}  {program} watch pods -A -l app=web --server http://{daemon}
   kubectl --kubeconfig {kubeconfig} scale deployment web -n shop --replicas 5
 
 $ informerd watch pods -A -o wide",

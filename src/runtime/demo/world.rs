@@ -1,8 +1,9 @@
 //! What the demo shows: a simulated cluster and a real daemon, both in this process.
 
 use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
 };
 
 use anyhow::Context as _;
@@ -19,9 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::subscriber::Seen;
 use crate::runtime::{
     args::{DemoArgs, LogArgs, ServeArgs},
+    kubeconfig::{self, Written},
     serve::Daemon,
     simulate,
 };
+
+/// Where clients look for a daemon.
+pub(super) const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7300);
 
 /// The cluster, the daemon, and what is true about them.
 pub(super) struct World {
@@ -30,7 +35,7 @@ pub(super) struct World {
     pub(super) daemon: SocketAddr,
     cluster: Cluster,
     server: Server,
-    kubeconfig: PathBuf,
+    kubeconfig: Kubeconfig,
     /// Holds the kubeconfig, unless it was asked for elsewhere.
     _directory: TempDir,
     stop: CancellationToken,
@@ -51,7 +56,7 @@ impl World {
     /// Starts both; the daemon serves when this returns.
     ///
     /// # Errors
-    /// No free port, no room for a kubeconfig.
+    /// No free port, no room for a kubeconfig, one in its place that is somebody else's.
     pub(super) async fn start(demo: &DemoArgs) -> anyhow::Result<Self> {
         let (cluster, life) = simulate::found(demo.seed)?;
         let server = simulate::serve(&cluster, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
@@ -63,9 +68,9 @@ impl World {
             Some(file) => file.clone(),
             None => directory.path().join("kubeconfig"),
         };
-        simulate::write_kubeconfig(&kubeconfig, &server)?;
+        let kubeconfig = Kubeconfig(kubeconfig::write(&kubeconfig, server.addr())?);
         let stop = CancellationToken::new();
-        let daemon = daemon(demo.listen, &kubeconfig, &stop).await?;
+        let daemon = daemon(demo.listen, kubeconfig.0.file(), &stop).await?;
         let address = daemon.address;
         let mut tasks = JoinSet::new();
         tasks.spawn(daemon.finished());
@@ -88,7 +93,7 @@ impl World {
 
     /// How the simulated apiserver is reached.
     pub(super) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+        self.kubeconfig.0.file()
     }
 
     /// Waits for the daemon to end by itself, which it never should. Cancel safe.
@@ -185,15 +190,46 @@ async fn daemon(
         Daemon::start(args, stop.clone())
     };
     let Some(listen) = listen else {
-        let usual = start(SocketAddr::from(([127, 0, 0, 1], 7300))).await;
-        return match usual {
-            Err(_) => start(SocketAddr::from(([127, 0, 0, 1], 0))).await,
+        return match start(USUAL).await {
+            Err(error) if is_taken(&error) => start(SocketAddr::new(USUAL.ip(), 0)).await,
             daemon => daemon,
         };
     };
     start(listen).await
 }
 
+fn is_taken(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == io::ErrorKind::AddrInUse)
+    })
+}
+
+/// A file that vanishes with the demo: what it says is wrong afterwards.
+struct Kubeconfig(Written);
+
+impl Drop for Kubeconfig {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.0.remove();
+    }
+}
+
 fn is_daemons(request: &UpstreamRequest) -> bool {
     request.verb != "watch" || request.uri.contains("allowWatchBookmarks=true")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn only_a_port_that_is_taken_leads_to_another() {
+        let cannot = |kind: io::ErrorKind| anyhow!(io::Error::from(kind)).context("cannot listen");
+        assert!(is_taken(&cannot(io::ErrorKind::AddrInUse)));
+        assert!(!is_taken(&cannot(io::ErrorKind::PermissionDenied)));
+        assert!(!is_taken(&anyhow!("the cluster can't be reached")));
+    }
 }

@@ -289,6 +289,27 @@ fn a_large_difference_is_told_in_small_messages() {
     assert_eq!(tokens.iter().position(|token| !token.is_empty()), Some(500));
 }
 
+// A drain or a planned end must not wait until a slow reader has all of it.
+#[test]
+fn a_large_difference_is_cut_short_by_an_end() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&[2000; 500]), rv(2000), false);
+    let begin = Begin {
+        deadline: Some(Instant::now() + Duration::from_secs(3600)),
+        ..begin(after(&feed, 1000))
+    };
+    let mut planned = Told::new(&feed, "", begin.clone());
+    let mut drained = Told::new(&feed, "", begin);
+    for told in [&mut planned, &mut drained] {
+        assert!(matches!(told.poll(), Some(Ok(Item::Control(_)))));
+        assert!(matches!(told.poll(), Some(Ok(Item::Events(_)))));
+    }
+    planned.pass(Duration::from_secs(3601));
+    assert_eq!(planned.all(), ["closed timeout"]);
+    feed.drain().begin();
+    assert_eq!(drained.all(), ["draining 700ms", "closed draining"]);
+}
+
 // Clients are promised batches under 1 MiB unless one object alone is larger.
 #[test]
 fn a_large_object_has_a_message_of_its_own() {

@@ -224,6 +224,9 @@ async fn b50_the_last_start_counts(kind: Kind) {
         }
         .encode_to_vec()
     };
+    // Once there is a state a short watch can begin.
+    let listed = client.send(client.head(LIST), message(&list())).await;
+    assert_eq!(listed.expect("answered").status().code(), Code::Ok);
     let base = short_watch().encode_to_vec();
     let token = start(Start::ResumeToken("no token".into()));
     let now = start(Start::Now(Default::default()));

@@ -73,6 +73,7 @@ pub const MUTATIONS: &[Mutation] = mutations![
     "G16 delete fidelity": damage::leaving_untold,
     "G20 clean end": upstream::ok_without_timeout,
     "G20 clean end": upstream::ok_without_bookmark,
+    "G20 clean end": upstream::ok_before_the_begin,
     "G20 clean end": upstream::internal_error,
     "G20 clean end": upstream::drained_untold,
     "G22 faithful bytes": damage::integer_damaged,

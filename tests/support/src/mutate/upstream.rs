@@ -151,6 +151,14 @@ pub(super) fn ok_without_bookmark(run: &mut Run, rng: &mut Rng) -> bool {
     true
 }
 
+pub(super) fn ok_before_the_begin(run: &mut Run, rng: &mut Rng) -> bool {
+    let Some((stream, _)) = any(run, rng, ends_with("OK")) else {
+        return false;
+    };
+    run.streams[stream].frames.clear();
+    true
+}
+
 pub(super) fn internal_error(run: &mut Run, rng: &mut Rng) -> bool {
     let Some((stream, _)) = any(run, rng, |_, frame| frame == 0) else {
         return false;

@@ -19,7 +19,8 @@ const ALLOWED: &[(&str, &[&str], bool)] = &[
 ];
 
 /// G20: a status comes from the contract's table, with its reason; OK comes only after a
-/// requested timeout, with a last bookmark where there was a position; an established stream that is drained was told so.
+/// requested timeout and after `Started`, with a last bookmark where there was a position; an
+/// established stream that is drained was told so.
 /// With `Expectation::crashes` a broken connection (no reason) is forgiven.
 #[must_use]
 pub fn clean_end(case: &Case<'_>) -> Vec<Violation> {
@@ -76,12 +77,15 @@ fn unplanned(trace: &StreamTrace) -> Option<String> {
     if trace.timeout.is_none() {
         return Some("OK ended a stream that had no timeout".into());
     }
-    let last = trace.frames.last().map(|(_, frame)| frame);
-    let closed = matches!(last, Some(Frame::Bookmark { .. }));
+    let Some((_, last)) = trace.frames.last() else {
+        return Some("OK ended a stream that had not begun".into());
+    };
+    let closed = matches!(last, Frame::Bookmark { .. });
     (has_position(trace) && !closed).then(|| format!("OK without a last bookmark, but {last:?}"))
 }
 
-/// Whether the stream stood at a position when it ended: not before its begin, nor in a snapshot.
+/// Whether the stream stood at a position when it ended: not in a snapshot, nor between
+/// events that belong together.
 fn has_position(trace: &StreamTrace) -> bool {
     let mut position = false;
     for (_, frame) in &trace.frames {
@@ -89,6 +93,7 @@ fn has_position(trace: &StreamTrace) -> bool {
             Frame::Started { outcome, .. } => position = outcome != "SNAPSHOT",
             Frame::Reset { .. } => position = false,
             Frame::SnapshotEnd { .. } => position = true,
+            Frame::Event(event) => position = !event.token.is_empty(),
             _ => {}
         }
     }
