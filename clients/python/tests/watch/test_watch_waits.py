@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_daemon import FakeDaemon, Hold, end, event, shown, started
 
-from informerd.watch import _watch
+from informerd.watch._calls import describe
 
 from .watch_daemon import WAIT
 
@@ -195,8 +195,7 @@ async def test_stop_by_a_thread_while_the_stream_is_opened(
         thread.join()
         return describe(*arguments)
 
-    describe = _watch.describe
-    monkeypatch.setattr(_watch, "describe", stopped_meanwhile)
+    monkeypatch.setattr("informerd.watch._watch.describe", stopped_meanwhile)
     with pytest.raises(StopAsyncIteration):
         await watch.stream(None, resource="pods").__anext__()
     assert fake.requests == []

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("informerd.watch")
 _FALLBACKS = (None, "apiserver")
-#: Addresses whose fallback was told.
-_told: set[str] = set()
+#: What was told: addresses with a fallback; API hosts with the daemon in their place.
+_told: set[str | tuple[str, str]] = set()
 
 
 class Stream:
@@ -48,6 +48,9 @@ class Watch(Stream):
 
     Errors are events ``{"type": "ERROR", "object": V1Status, "raw_object": dict}``, after which
     the watch is over. A daemon that can't be reached at the start is an exception.
+
+    Events come from the daemon, and so from its cluster, whatever cluster the API object talks
+    to. The object's bearer token goes to the daemon, over TLS, a unix socket or loopback only.
 
     A watch continues by itself across broken connections and restarts of the daemon. A cancelled
     wait for an event loses nothing: the stream stays open, and the next wait goes on with it. It
@@ -110,10 +113,7 @@ class Watch(Stream):
         #: Counts the streams; which of them a task waits for.
         self._turn = 0
         self._waited_for: int | None = None
-        self._ended = False
-        self._stopped = False
-        self._dynamic = False
-        self._direct = False
+        self._ended = self._stopped = self._dynamic = self._direct = False
 
     def stop(self) -> None:
         """End the stream at once, also while an event is waited for; from any thread."""
@@ -164,10 +164,7 @@ class Watch(Stream):
         self._resource = resource
         self.return_type = self._raw_return_type if func is None else self.get_return_type(func)
         self._turn += 1
-        self._ended = False
-        self._stopped = False
-        self._dynamic = False
-        self._direct = False
+        self._ended = self._stopped = self._dynamic = self._direct = False
         if "resource_version" in kwargs:
             self.resource_version = kwargs["resource_version"]
         if func is not None and self.get_watch_argument_name(func) == "follow":
@@ -346,7 +343,10 @@ class Watch(Stream):
             return DirectSource(self._func, self._args, self._kwargs, self._raw_return_type)
         call = describe(self._func, self._args, self._kwargs, self._resource)
         self._dynamic = call.dynamic
-        return DaemonSource(self._target(call), call, plan(call), self.return_type)
+        planned, target = plan(call), self._target(call)
+        if self._func is not None:
+            _tell_place(getattr(call.configuration, "host", None), target.server)
+        return DaemonSource(target, call, planned, self.return_type)
 
     def _target(self, call: ListCall) -> Target:
         token = self._token
@@ -383,6 +383,12 @@ class Watch(Stream):
         raw: Any = event.get("raw_object")
         if _has_position(raw):
             self.resource_version = raw["metadata"]["resourceVersion"]
+
+
+def _tell_place(host: str | None, server: str) -> None:
+    if host and (host, server) not in _told:
+        _told.add((host, server))
+        _log.info("events of %s come from the daemon at %s, from its cluster", host, server)
 
 
 def _has_position(raw: Any) -> bool:
