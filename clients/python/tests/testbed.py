@@ -187,6 +187,16 @@ class Daemon:
         self.kill()
         self.start()
 
+    def pause(self) -> None:
+        """Let it do nothing until :meth:`go_on`: what happens meanwhile is told late."""
+        assert self._child is not None, "the daemon isn't running"
+        self._child.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it work again."""
+        assert self._child is not None, "the daemon isn't running"
+        self._child.send_signal(signal.SIGCONT)
+
     def page(self, path: str) -> str:
         """Read a page of the admin port, for example ``/metrics``."""
         with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=LIMIT) as answer:
