@@ -6,8 +6,12 @@ Shows a controller: pods labelled ``managed-by=simple-controller`` get the final
 finalizer away. DELETED comes after that and is too late for a patch: there is no pod any more,
 although the event still shows the finalizer in the pod's last state.
 
-The finalizer is taken away by a merge patch. The client's default, a strategic merge patch, merges
-lists of finalizers, and so can't remove one.
+The patches are merge patches. The client's default, a strategic merge patch, merges lists of
+finalizers, and so can't remove one.
+
+Each patch carries the resourceVersion of the pod that the event shows. An event may be late: where
+the pod has changed since, the apiserver refuses with 409, and nobody else's finalizer is lost; the
+change has an event of its own, which is handled then. 404 means that the pod is gone.
 
 Run it with a daemon at INFORMERD_SERVER (127.0.0.1:7300 unless set), end it with Ctrl-C::
 
@@ -62,20 +66,15 @@ async def handle_pod_added(v1, pod):
     """Take charge of a pod."""
     print(f"Controller: Managing new pod {pod.metadata.name}")
 
-    # Example: Add finalizer to pod
-    if not pod.metadata.finalizers:
-        patch_body = {"metadata": {"finalizers": ["simple-controller/cleanup"]}}
-        await v1.patch_namespaced_pod(
-            name=pod.metadata.name,
-            namespace=pod.metadata.namespace,
-            body=patch_body,
-        )
-        print(f"  -> Added finalizer to {pod.metadata.name}")
+    await ensure_finalizer(v1, pod)
 
 
 async def handle_pod_modified(v1, pod):
     """Look at a pod's new state."""
     print(f"Controller: Pod {pod.metadata.name} modified, phase: {pod.status.phase}")
+
+    # ADDED may have come too late for it
+    await ensure_finalizer(v1, pod)
 
     # Example: React to pod phase changes
     if pod.status.phase == "Failed":
@@ -92,19 +91,35 @@ async def handle_pod_terminating(v1, pod):
         print(f"  -> Cleaning up resources for {pod.metadata.name}")
 
         # Remove finalizer after cleanup
-        patch_body = {
-            "metadata": {
-                "finalizers": [
-                    f for f in pod.metadata.finalizers if f != "simple-controller/cleanup"
-                ]
-            }
+        metadata = {
+            "finalizers": [f for f in pod.metadata.finalizers if f != "simple-controller/cleanup"]
         }
+        await patch_unchanged(v1, pod, metadata)
+
+
+async def ensure_finalizer(v1, pod):
+    """Keep a pod from going without a cleanup."""
+    # Example: Add finalizer to pod
+    if not pod.metadata.finalizers:
+        metadata = {"finalizers": ["simple-controller/cleanup"]}
+        if await patch_unchanged(v1, pod, metadata):
+            print(f"  -> Added finalizer to {pod.metadata.name}")
+
+
+async def patch_unchanged(v1, pod, metadata):
+    """Patch a pod's metadata unless it has changed since the event; tell whether that was done."""
+    try:
         await v1.patch_namespaced_pod(
             name=pod.metadata.name,
             namespace=pod.metadata.namespace,
-            body=patch_body,
+            body={"metadata": {**metadata, "resourceVersion": pod.metadata.resource_version}},
             _content_type="application/merge-patch+json",
         )
+    except client.ApiException as error:
+        if error.status not in (404, 409):
+            raise
+        return False
+    return True
 
 
 async def handle_pod_deleted(v1, pod):

@@ -207,6 +207,36 @@ async def test_simple_controller_finishes_what_was_deleted_without_it(
         await example.interrupt()
 
 
+async def test_simple_controller_leaves_to_others_what_changed_meanwhile(
+    run: Run, start_daemon: StartDaemon, testbed: Testbed, pods: Pods
+) -> None:
+    finalizer = "simple-controller/cleanup"
+    daemon = start_daemon(testbed)
+    async with run(daemon, testbed, "simple_controller", pods.namespace) as example:
+        await example.prints("Starting simple pod controller...")
+        await pods.create("web", {"managed-by": "simple-controller"})
+        await example.prints(
+            "Controller: Managing new pod web",
+            "  -> Added finalizer to web",
+            "Controller: Pod web modified, phase: Pending",
+        )
+        await pods.finalize("web", [finalizer, "example.test/other"])
+        await example.prints("Controller: Pod web modified, phase: Pending")
+        daemon.pause()
+        await pods.delete("web")
+        await pods.finalize("web", [finalizer])
+        daemon.go_on()
+        await example.prints(
+            # Late: to put the other's finalizer back would be refused for good.
+            "Controller: Pod web is being deleted",
+            "  -> Cleaning up resources for web",
+            "Controller: Pod web is being deleted",
+            "  -> Cleaning up resources for web",
+            "Controller: Pod web deleted",
+        )
+        await example.interrupt()
+
+
 async def test_resilient_watch_does_not_notice_a_restart(
     run: Run, start_daemon: StartDaemon, testbed: Testbed, pods: Pods
 ) -> None:

@@ -192,6 +192,16 @@ class Daemon:
         """Its process id; None while it doesn't run."""
         return None if self._child is None else self._child.pid
 
+    def pause(self) -> None:
+        """Let it do nothing until :meth:`go_on`: what happens meanwhile is told late."""
+        assert self._child is not None, "the daemon isn't running"
+        self._child.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it work again."""
+        assert self._child is not None, "the daemon isn't running"
+        self._child.send_signal(signal.SIGCONT)
+
     def page(self, path: str) -> str:
         """Read a page of the admin port, for example ``/metrics``."""
         with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=LIMIT) as answer:

@@ -19,6 +19,7 @@ from informerd.resource import Resource
 from informerd.v1 import types_pb2
 from informerd.watch._calls import describe
 from informerd.watch._docs import item_type, watch_argument
+from informerd.watch._request import plan
 from informerd.watch._resource import parse_path
 
 PODS = Resource("", "v1", "pods")
@@ -151,6 +152,18 @@ def test_dynamic_client_cluster_wide_and_by_name() -> None:
     assert describe(dynamic_pods().get, (), {"watch": True}).namespace is None
     named = describe(dynamic_pods().get, (), {"name": "a", "namespace": "shop"})
     assert (named.resource, named.namespace, named.name) == (PODS, "shop", "a")
+
+
+def test_an_empty_namespace_stands_for_all() -> None:
+    core, custom = client.CoreV1Api(api_client()), client.CustomObjectsApi(api_client())
+    widgets = {"group": "example.com", "version": "v1", "plural": "widgets", "namespace": ""}
+    for call in (
+        describe(core.list_namespaced_pod, ("",), {"watch": True}),
+        describe(custom.list_namespaced_custom_object, (), widgets),
+        describe(None, (), {"namespace": ""}, "pods"),
+    ):
+        assert call.namespace is None
+        assert list(plan(call).request.filter.namespaces) == []
 
 
 def test_partials_are_unfolded() -> None:

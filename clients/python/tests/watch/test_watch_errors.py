@@ -212,6 +212,20 @@ async def test_the_fallback_is_told_once(
     assert address in told[0].getMessage()
 
 
+async def test_the_daemon_in_place_of_a_host_is_told_once(
+    daemon: Daemon, core: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch, "_told", set())
+    caplog.set_level(logging.INFO, "informerd.watch")
+    for arguments in ((core.list_namespaced_pod, "shop"), (core.list_pod_for_all_namespaces,)):
+        daemon.scripts = [[]]
+        stream = PAGE.Watch(server=daemon.address).stream(*arguments, timeout_seconds=60)
+        assert [told async for told in stream] == []
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "informerd.watch"]
+    assert core.api_client.configuration.host in told
+    assert daemon.address in told
+
+
 async def test_no_fallback_for_what_the_daemon_refuses(daemon: Daemon, core: Any) -> None:
     daemon.scripts = [[Abort(grpc.StatusCode.PERMISSION_DENIED, "RESOURCE_DISABLED")]]
     watch = PAGE.Watch(server=daemon.address, fallback="apiserver")

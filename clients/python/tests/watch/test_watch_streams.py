@@ -140,27 +140,6 @@ async def test_a_second_stream_ends_the_first(module: Any, daemon: Daemon, core:
     await daemon.left.wait()
 
 
-async def test_a_cancelled_wait_closes_and_goes_on(module: Any, daemon: Daemon, core: Any) -> None:
-    first = event("ADDED", pod("a", 5), "t5")
-    daemon.scripts = [[first, WAIT], [event("MODIFIED", pod("a", 6), "t6")]]
-    watch = module.Watch(server=daemon.address)
-    stream = watch.stream(
-        core.list_namespaced_pod, "shop", resource_version="4", timeout_seconds=60
-    )
-    assert (await stream.__anext__())["type"] == "ADDED"
-    waiting = asyncio.ensure_future(stream.__anext__())
-    await daemon.waiting.wait()
-    # One turn of the loop, in which the task begins to wait.
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    await daemon.left.wait()
-    assert await names(stream) == ["MODIFIED a"]
-    assert daemon.requests[1].resume_token == "t5"
-    assert daemon.requests[1].timeout.ToNanoseconds() < daemon.requests[0].timeout.ToNanoseconds()
-
-
 async def test_closing(module: Any, daemon: Daemon, core: Any) -> None:
     daemon.scripts = [[*FIRST, WAIT]]
     async with module.Watch(server=daemon.address).stream(core.list_namespaced_pod, "a") as watch:

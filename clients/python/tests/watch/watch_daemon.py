@@ -132,7 +132,7 @@ def bookmark(version: int) -> watch_pb2.Frame:
 
 
 class Apiserver:
-    """Streams the lines that a test wrote down, one list per request, then waits."""
+    """Streams the lines that a test wrote down, one list per request; waits for its events."""
 
     def __init__(self) -> None:
         self.answers: list[list[Any]] = []
@@ -152,6 +152,9 @@ class Apiserver:
                 self.waiting.set()
                 await self.over.wait()
                 break
+            if isinstance(line, asyncio.Event):
+                await line.wait()
+                continue
             text = line if isinstance(line, str) else json.dumps(line)
             await response.write(f"{text}\n".encode())
         return response

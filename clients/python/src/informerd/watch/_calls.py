@@ -209,7 +209,7 @@ def _explicit(
             raise TypeError(f"unexpected keyword argument {key!r} beside resource=")
     return ListCall(
         resource=parse_resource(resource),
-        namespace=kwargs.get("namespace"),
+        namespace=kwargs.get("namespace") or None,
         name=kwargs.get("name"),
         query=query,
         configuration=getattr(client, "configuration", None) or _default_configuration(),

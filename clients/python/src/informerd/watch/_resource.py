@@ -47,7 +47,8 @@ def parse_path(template: str, params: Mapping[str, Any]) -> Place | None:
     if rest[0] == "namespaces" and len(rest) > 2:
         if not group and len(rest) == 3 and rest[2] in _OF_NAMESPACES:
             return None
-        namespace, rest = rest[1], rest[2:]
+        # The apiserver takes an empty name for all namespaces.
+        namespace, rest = rest[1] or None, rest[2:]
     if len(rest) > 2 or rest[0] in ("", "watch"):
         return None
     name = rest[1] if len(rest) == 2 else None

@@ -82,11 +82,6 @@ class DaemonSource:
         self._timer: asyncio.TimerHandle | None = None
         self._timed_out = False
 
-    @property
-    def token(self) -> str | None:
-        """Continues after everything that was handed out."""
-        return self._stream.token
-
     async def next(self) -> Any:
         """Return the next event.
 
@@ -200,6 +195,10 @@ class DirectSource:
         As it was given to ``Watch``.
     """
 
+    _watch: Any = None
+    _reading: asyncio.Task[Any] | None = None
+    _closing: asyncio.Task[None] | None = None
+
     def __init__(
         self,
         func: Callable[..., Any],
@@ -212,10 +211,8 @@ class DirectSource:
 
         self._refused: type[Exception] = ApiException
         self._loop = asyncio.get_running_loop()
-        self._watch: Any = watch.Watch(return_type)
+        self._watch = watch.Watch(return_type)
         self._watch.stream(func, *args, **kwargs)
-        self._reading: asyncio.Task[Any] | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def next(self) -> Any:
@@ -230,17 +227,17 @@ class DirectSource:
         """
         if self._stopped:
             raise StopAsyncIteration
-        # A task of its own, because the library looks at its `stop` between two lines only.
-        self._reading = self._loop.create_task(self._watch.next())
-        try:
-            await asyncio.wait({self._reading})
-        except asyncio.CancelledError:
-            self._reading.cancel()
-            raise
-        if self._reading.cancelled():
+        # A task of its own, because the library looks at its `stop` between two lines only, and
+        # would lose a part of a line with a cancelled wait.
+        if self._reading is None:
+            self._reading = self._loop.create_task(self._watch.next())
+        reading = self._reading
+        await asyncio.wait({reading})
+        self._reading = None
+        if reading.cancelled():
             raise StopAsyncIteration
         try:
-            return self._reading.result()
+            return reading.result()
         except self._refused as error:
             status = getattr(error, "status", None)
             raise StatusError(of_http(status, getattr(error, "reason", None))) from error
@@ -259,18 +256,29 @@ class DirectSource:
         if self._closing is not None:
             await asyncio.wait({self._closing})
 
+    def __del__(self) -> None:
+        if self._watch is not None and self._closing is None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_close_soon, self._watch, self._reading)
+
     def _close_soon(self) -> None:
         if self._closing is None:
-            self._closing = self._loop.create_task(self._close())
-            _closing.add(self._closing)
-            self._closing.add_done_callback(_closing.discard)
-
-    async def _close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
-        await self._watch.close()
+            self._closing = _close_soon(self._watch, self._reading)
 
 
 # The loop holds its tasks weakly.
 _closing: set[asyncio.Task[None]] = set()
+
+
+def _close_soon(watch: Any, reading: asyncio.Task[Any] | None) -> asyncio.Task[None]:
+    closing = asyncio.get_running_loop().create_task(_close(watch, reading))
+    _closing.add(closing)
+    closing.add_done_callback(_closing.discard)
+    return closing
+
+
+async def _close(watch: Any, reading: asyncio.Task[Any] | None) -> None:
+    if reading is not None:
+        reading.cancel()
+        await asyncio.wait({reading})
+    await watch.close()

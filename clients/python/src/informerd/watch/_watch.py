@@ -13,7 +13,7 @@ from informerd.errors import ConfigurationError, UnreachableError
 from informerd.watch import _docs
 from informerd.watch._calls import ListCall, describe
 from informerd.watch._models import deserialize, library_installed
-from informerd.watch._request import Plan, plan
+from informerd.watch._request import plan
 from informerd.watch._sources import DaemonSource, DirectSource, Source
 from informerd.watch._status import StatusError
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("informerd.watch")
 _FALLBACKS = (None, "apiserver")
-#: Addresses whose fallback was told.
-_told: set[str] = set()
+#: What was told: addresses with a fallback; API hosts with the daemon in their place.
+_told: set[str | tuple[str, str]] = set()
 
 
 class Stream:
@@ -49,9 +49,12 @@ class Watch(Stream):
     Errors are events ``{"type": "ERROR", "object": V1Status, "raw_object": dict}``, after which
     the watch is over. A daemon that can't be reached at the start is an exception.
 
-    A watch continues by itself across broken connections and restarts of the daemon. When a wait
-    for an event is cancelled its stream is closed; the next wait goes on where it was, or begins
-    anew if that was inside the first snapshot.
+    Events come from the daemon, and so from its cluster, whatever cluster the API object talks
+    to. The object's bearer token goes to the daemon, over TLS, a unix socket or loopback only.
+
+    A watch continues by itself across broken connections and restarts of the daemon. A cancelled
+    wait for an event loses nothing: the stream stays open, and the next wait goes on with it. It
+    ends with :meth:`stop`, :meth:`close`, or when the watch is forgotten.
 
     Parameters
     ----------
@@ -107,17 +110,10 @@ class Watch(Stream):
         self._kwargs: dict[str, Any] = {}
         self._resource: Any = None
         self._source: Source | None = None
-        self._begun = False
-        self._ended = False
-        self._stopped = False
-        self._forget()
-
-    def _forget(self) -> None:
-        self._dynamic = False
-        self._direct = False
-        #: Where a stream goes on whose wait was cancelled, and when it ends.
-        self._resume: str | None = None
-        self._until: float | None = None
+        #: Counts the streams; which of them a task waits for.
+        self._turn = 0
+        self._waited_for: int | None = None
+        self._ended = self._stopped = self._dynamic = self._direct = False
 
     def stop(self) -> None:
         """End the stream at once, also while an event is waited for; from any thread."""
@@ -167,10 +163,8 @@ class Watch(Stream):
         self._kwargs = kwargs
         self._resource = resource
         self.return_type = self._raw_return_type if func is None else self.get_return_type(func)
-        self._begun = True
-        self._ended = False
-        self._stopped = False
-        self._forget()
+        self._turn += 1
+        self._ended = self._stopped = self._dynamic = self._direct = False
         if "resource_version" in kwargs:
             self.resource_version = kwargs["resource_version"]
         if func is not None and self.get_watch_argument_name(func) == "follow":
@@ -245,30 +239,45 @@ class Watch(Stream):
         asyncio.TimeoutError
             ``_request_timeout`` is over before ``timeout_seconds``.
         """
+        turn = self._ready()
         try:
             return await self.next()
         except (asyncio.CancelledError, GeneratorExit):
-            self._suspend()
+            # Whoever gave up may ask again.
             raise
         except BaseException:
-            await self.close()
+            if turn == self._turn:
+                await self.close()
             raise
 
     async def next(self) -> Any:
         """Return the next event; like ``__anext__``, but nothing is closed if it fails."""
-        if not self._begun:
+        turn = self._waited_for = self._ready()
+        try:
+            return await self._next(turn)
+        finally:
+            if self._waited_for == turn:
+                self._waited_for = None
+
+    def _ready(self) -> int:
+        """Tell the number of the stream, whose next event nobody waits for."""
+        if not self._turn:
             raise RuntimeError("there is nothing to iterate over yet; call stream() first")
+        if self._waited_for == self._turn:
+            raise RuntimeError("another task waits for this watch already: make a Watch for each")
+        return self._turn
+
+    async def _next(self, turn: int) -> Any:
         again = self._may_repeat() and not self._direct
-        while True:
-            if self._stopped or self._ended:
-                raise StopAsyncIteration
+        while turn == self._turn and not self._stopped and not self._ended:
             try:
-                if self._source is None:
-                    self._source = self._open()
-                event = await self._source.next()
-            except UnreachableError as error:
-                self._fall_back(error)
-            except StatusError as error:
+                event = await self._current().next()
+            except (UnreachableError, StatusError) as error:
+                if turn != self._turn:
+                    break
+                if isinstance(error, UnreachableError):
+                    self._fall_back(error)
+                    continue
                 await self._release()
                 if again and error.status.get("code") == 410:
                     again = False
@@ -276,10 +285,13 @@ class Watch(Stream):
                     continue
                 self._ended = True
                 return self._failed(error)
-            else:
-                if isinstance(event, dict):
-                    self._note(event)
-                return event
+            if turn != self._turn:
+                break
+            if isinstance(event, dict):
+                self._note(event)
+            return event
+        # It was ended, possibly by another stream that has begun meanwhile.
+        raise StopAsyncIteration
 
     async def close(self) -> None:
         """End the stream and let go of everything; idempotent."""
@@ -317,28 +329,24 @@ class Watch(Stream):
 
     # Streams.
 
+    def _current(self) -> Source:
+        source = self._source
+        if source is None:
+            source = self._source = self._open()
+            if self._stopped:
+                # By another thread, which may not have seen the source yet.
+                source.stop()
+        return source
+
     def _open(self) -> Source:
         if self._direct and self._func is not None:
             return DirectSource(self._func, self._args, self._kwargs, self._raw_return_type)
         call = describe(self._func, self._args, self._kwargs, self._resource)
         self._dynamic = call.dynamic
-        planned = plan(call)
-        self._continue(planned)
-        return DaemonSource(self._target(call), call, planned, self.return_type)
-
-    def _continue(self, planned: Plan) -> None:
-        """Begin where a cancelled wait has left the stream, with the time that is left."""
-        if self._resume is not None:
-            planned.request.resume_token = self._resume
-        if planned.timeout is None:
-            return
-        now = asyncio.get_running_loop().time()
-        if self._until is None:
-            self._until = now + planned.timeout
-        left = self._until - now
-        if left <= 0:
-            raise StopAsyncIteration
-        planned.request.timeout.FromNanoseconds(max(1_000_000, round(left * 1e9)))
+        planned, target = plan(call), self._target(call)
+        if self._func is not None:
+            _tell_place(getattr(call.configuration, "host", None), target.server)
+        return DaemonSource(target, call, planned, self.return_type)
 
     def _target(self, call: ListCall) -> Target:
         token = self._token
@@ -362,16 +370,8 @@ class Watch(Stream):
 
     def _go_back(self) -> None:
         """Ask once more for what the last delivered object continues."""
-        self._resume = None
         if self.resource_version:
             self._kwargs["resource_version"] = self.resource_version
-
-    def _suspend(self) -> None:
-        source, self._source = self._source, None
-        if isinstance(source, DaemonSource):
-            self._resume = source.token
-        if source is not None:
-            source.stop()
 
     async def _release(self) -> None:
         source, self._source = self._source, None
@@ -383,6 +383,12 @@ class Watch(Stream):
         raw: Any = event.get("raw_object")
         if _has_position(raw):
             self.resource_version = raw["metadata"]["resourceVersion"]
+
+
+def _tell_place(host: str | None, server: str) -> None:
+    if host and (host, server) not in _told:
+        _told.add((host, server))
+        _log.info("events of %s come from the daemon at %s, from its cluster", host, server)
 
 
 def _has_position(raw: Any) -> bool:
