@@ -1,4 +1,4 @@
-"""What the READMEs show in Python runs against the demo that they tell to start."""
+"""What the READMEs show in Python runs against the clusters that they tell to start."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed import binary
+from testbed import Daemon, binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,28 +59,68 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         process.kill()
 
 
-async def test_the_block_of_the_project_runs_as_it_stands(demo: dict[str, str]) -> None:
-    (block,) = blocks(ROOT / "README.md")
-    environment = os.environ | demo | {"PYTHONPATH": str(ROOT / "clients/python/src")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-u",
-        "-c",
-        block,
-        cwd=demo["DIRECTORY"],
-        env=environment,
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[Daemon]:
+    """Run ``informerd simulate``, its kubeconfig named as in the README, and serve it."""
+    kubeconfig = tmp_path / "sim.yaml"
+    program = binary("informerd", "INFORMERD_BIN", "informerd")
+    with subprocess.Popen(
+        [program, "simulate", "--pace", "50ms", "--kubeconfig-out", kubeconfig],
         stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        # It says where it serves when it does.
+        assert process.stdout.readline()
+        with Daemon(kubeconfig) as daemon:
+            yield daemon
+        process.kill()
+
+
+async def test_the_block_of_the_project_runs_as_it_stands(
+    simulated: Daemon, tmp_path: Path
+) -> None:
+    (block,) = blocks(ROOT / "README.md")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-c", block),
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "INFORMERD_SERVER": simulated.address,
+            "PYTHONPATH": str(ROOT / "clients/python/src"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
-    types = []
-    while "MODIFIED" not in types:
-        line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
-        kind, name = line.decode().split()
-        assert name.startswith("web-"), line
-        types.append(kind)
-    assert types[0] == "ADDED"
-    process.kill()
-    await process.wait()
+    assert process.stderr is not None
+    known: set[str] = set()
+
+    async def read_until_a_change() -> None:
+        assert process.stdout is not None
+        kind = ""
+        while kind != "MODIFIED":
+            line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
+            kind, name = line.decode().split()
+            assert name.startswith("web-"), line
+            # Nothing is told twice, nothing left out.
+            assert (name in known) == (kind != "ADDED"), line
+            (known.discard if kind == "DELETED" else known.add)(name)
+
+    try:
+        await read_until_a_change()
+        await asyncio.to_thread(simulated.restart)
+        # What lay in the pipe is old.
+        for _ in range(20):
+            await read_until_a_change()
+        process.send_signal(signal.SIGINT)
+        errors = (await asyncio.wait_for(process.stderr.read(), LIMIT)).decode()
+    finally:
+        process.kill()
+        await process.communicate()
+    # Ctrl-C leaves nothing behind but its traceback.
+    assert errors.startswith("Traceback"), errors
+    assert errors.endswith("\nKeyboardInterrupt\n"), errors
 
 
 async def test_the_example_that_the_package_shows_runs(demo: dict[str, str]) -> None:
