@@ -69,7 +69,7 @@ class ListResourcesResponse(google.protobuf.message.Message):
     RESOURCES_FIELD_NUMBER: builtins.int
     @property
     def resources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Resource]:
-        """The resources."""
+        """The resources, ordered by group, version and name."""
 
     def __init__(
         self,

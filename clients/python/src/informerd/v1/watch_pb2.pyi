@@ -226,8 +226,10 @@ class WatchRequest(google.protobuf.message.Message):
 
     @property
     def timeout(self) -> google.protobuf.duration_pb2.Duration:
-        """Planned length of the stream: after it, a last bookmark and status OK. Default: no end.
-        At most 24 h.
+        """Planned length of the stream, counted from the call: after it, a last bookmark and status OK;
+        status OK alone inside a snapshot or between events that belong together. A stream that has
+        not begun by then ends with what it waited for: UNAVAILABLE (NOT_SYNCED, UPSTREAM_DOWN) or
+        OUT_OF_RANGE (RESOURCE_VERSION_TOO_LARGE). Default: no end. At most 24 h.
         """
 
     def __init__(

@@ -59,7 +59,7 @@ class WatchServiceServicer(object):
 
         Errors carry `google.rpc.ErrorInfo` (domain "informerd"); INVALID_ARGUMENT adds
         `BadRequest`, UNAVAILABLE and RESOURCE_EXHAUSTED add `RetryInfo`. OK ends a stream only
-        when the requested `timeout` is over.
+        when the requested `timeout` is over, and only after `Started`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

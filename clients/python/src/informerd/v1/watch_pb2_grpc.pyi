@@ -37,7 +37,7 @@ class WatchServiceStub:
 
     Errors carry `google.rpc.ErrorInfo` (domain "informerd"); INVALID_ARGUMENT adds
     `BadRequest`, UNAVAILABLE and RESOURCE_EXHAUSTED add `RetryInfo`. OK ends a stream only
-    when the requested `timeout` is over.
+    when the requested `timeout` is over, and only after `Started`.
     """
 
 class WatchServiceAsyncStub:
@@ -59,7 +59,7 @@ class WatchServiceAsyncStub:
 
     Errors carry `google.rpc.ErrorInfo` (domain "informerd"); INVALID_ARGUMENT adds
     `BadRequest`, UNAVAILABLE and RESOURCE_EXHAUSTED add `RetryInfo`. OK ends a stream only
-    when the requested `timeout` is over.
+    when the requested `timeout` is over, and only after `Started`.
     """
 
 class WatchServiceServicer(metaclass=abc.ABCMeta):
@@ -83,7 +83,7 @@ class WatchServiceServicer(metaclass=abc.ABCMeta):
 
         Errors carry `google.rpc.ErrorInfo` (domain "informerd"); INVALID_ARGUMENT adds
         `BadRequest`, UNAVAILABLE and RESOURCE_EXHAUSTED add `RetryInfo`. OK ends a stream only
-        when the requested `timeout` is over.
+        when the requested `timeout` is over, and only after `Started`.
         """
 
 def add_WatchServiceServicer_to_server(servicer: WatchServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
