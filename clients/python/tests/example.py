@@ -67,8 +67,10 @@ class Example:
         if self.language == "rust":
             assert not errors
             return
-        # Nothing but the traceback: no session left open, no task left behind.
-        assert errors.startswith("Traceback"), errors
+        # The log of breaks and the traceback; no session left open, no task left behind.
+        log, traceback, _ = errors.partition("Traceback")
+        assert traceback, errors
+        assert all(line.startswith("watch of ") for line in log.splitlines()), errors
         assert errors.endswith("\nKeyboardInterrupt\n"), errors
 
     async def prints_no_more(self) -> None:
