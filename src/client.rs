@@ -273,8 +273,11 @@ fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
         Some(_) => return Err(refuse()),
     };
     let mut endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
-    if !address.contains("://") && endpoint.uri().port().is_none() {
-        let host = endpoint.uri().host().unwrap_or_default();
+    if let (false, None, Some(host)) = (
+        address.contains("://"),
+        endpoint.uri().port(),
+        endpoint.uri().authority(),
+    ) {
         let full = format!("http://{host}:{USUAL_PORT}");
         endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
     }
