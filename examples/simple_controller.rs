@@ -64,11 +64,12 @@ async fn modified(api: &Api<Pod>, pod: &Pod) -> kube::Result<()> {
     let phase = status.and_then(|status| status.phase.as_deref());
     let (name, phase) = (pod.name_any(), phase.unwrap_or("Unknown"));
     println!("Controller: Pod {name} modified, phase: {phase}");
+    // When the pod came, the patch may have been too late for its state.
+    hold(api, pod).await?;
     if phase == "Failed" {
         println!("  -> Pod {name} failed, taking corrective action");
     }
-    // When the pod came, the patch may have been too late for its state.
-    hold(api, pod).await
+    Ok(())
 }
 
 /// Keeps a pod from going without a clean-up.
