@@ -7,9 +7,13 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fake_daemon import FakeDaemon
 from kubernetes_asyncio import client, config
 from testbed import Daemon, Testbed, UnavailableError
 from workload import Pods
+
+import informerd
+from informerd._position import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,13 +32,38 @@ def skipping_what_is_not_built() -> Iterator[None]:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
-def testbed() -> Iterator[Testbed]:
-    """Give the control plane that most tests share; leave its apiserver running."""
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeDaemon]:
+    """Give a daemon that plays what a test has written down."""
+    async with FakeDaemon() as fake:
+        yield fake
+
+
+@pytest.fixture(name="client")
+async def _client(fake: FakeDaemon) -> AsyncIterator[informerd.Client]:
+    """Give a native client of the scripted daemon."""
+    async with informerd.Client(fake.address) as made:
+        yield made
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let watches come back at once after a break."""
+    monkeypatch.setattr(Backoff, "BASE", 0.0)
+
+
+def started_testbed() -> Iterator[Testbed]:
+    """Give a control plane to a fixture; it ends with that."""
     with skipping_what_is_not_built():
         started = Testbed()
     with started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Give the control plane that most tests share; leave its apiserver running."""
+    yield from started_testbed()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import pytest
@@ -28,26 +28,11 @@ from informerd import Client, Resource, _connection
 from informerd._position import seconds
 from informerd.v1 import object_pb2, types_pb2, watch_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 LIMIT = 20.0
 
 
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def client(daemon: FakeDaemon) -> AsyncIterator[Client]:
-    async with Client(daemon.address) as client:
-        yield client
-
-
-async def test_yields_events(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), end(1), event("DELETED", "a", 2), Hold()])
+async def test_yields_events(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), end(1), event("DELETED", "a", 2), Hold()])
     async with client.watch("pods") as events:
         first = await asyncio.wait_for(anext(events), LIMIT)
         assert (first.type, first.cause, first.key, first.uid) == (
@@ -63,13 +48,13 @@ async def test_yields_events(daemon: FakeDaemon, client: Client) -> None:
         assert (second.type, second.resource_version, second.resume_token) == ("DELETED", "2", "2")
         assert events.synced
         assert events.token == "2"
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
-async def test_decodes_late_and_as_told(daemon: FakeDaemon, client: Client) -> None:
+async def test_decodes_late_and_as_told(fake: FakeDaemon, client: Client) -> None:
     changed = event("MODIFIED", "a", 2)
     changed.old_object = b"before"
-    daemon.play([started(), shown("a", 1), end(1), changed, Hold()])
+    fake.play([started(), shown("a", 1), end(1), changed, Hold()])
 
     calls: list[bytes] = []
 
@@ -85,22 +70,22 @@ async def test_decodes_late_and_as_told(daemon: FakeDaemon, client: Client) -> N
         second = await anext(events)
         assert second.old_object == len(b"before")
         assert second.raw_old == b"before"
-    assert daemon.requests[0].payload.include_old_object
+    assert fake.requests[0].payload.include_old_object
 
 
-async def test_a_timeout_of_the_caller_loses_nothing(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_timeout_of_the_caller_loses_nothing(fake: FakeDaemon, client: Client) -> None:
     gate = asyncio.Event()
-    daemon.play([started(), end(1), gate, event("ADDED", "a", 2), Hold()])
+    fake.play([started(), end(1), gate, event("ADDED", "a", 2), Hold()])
     async with client.watch("pods") as events:
         for _ in range(3):
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(anext(events), 0.01)
         gate.set()
         assert (await asyncio.wait_for(anext(events), LIMIT)).key == "n/a"
-    assert len(daemon.requests) == 1
+    assert len(fake.requests) == 1
 
 
-async def test_writes_the_request(daemon: FakeDaemon, client: Client) -> None:
+async def test_writes_the_request(fake: FakeDaemon, client: Client) -> None:
     events = client.watch(
         "deployments.v1.apps",
         namespace="a",
@@ -112,9 +97,9 @@ async def test_writes_the_request(daemon: FakeDaemon, client: Client) -> None:
         timeout=timedelta(minutes=1),
         bookmark_interval=5,
     )
-    daemon.play([started("RESUMED")])
+    fake.play([started("RESUMED")])
     assert [event async for event in events] == []
-    (request,) = daemon.requests
+    (request,) = fake.requests
     assert 0 < seconds(request.timeout) <= 60
     request.ClearField("timeout")
     expected = watch_pb2.WatchRequest(
@@ -144,12 +129,12 @@ async def test_writes_the_request(daemon: FakeDaemon, client: Client) -> None:
     ],
 )
 async def test_starts_where_it_is_told(
-    daemon: FakeDaemon, client: Client, start: dict[str, Any], kind: str | None
+    fake: FakeDaemon, client: Client, start: dict[str, Any], kind: str | None
 ) -> None:
-    daemon.play([started(), Hold()])
+    fake.play([started(), Hold()])
     async with client.frames("pods", **start) as frames:
         await anext(frames)
-    assert daemon.requests[0].WhichOneof("start") == kind
+    assert fake.requests[0].WhichOneof("start") == kind
 
 
 @pytest.mark.parametrize(
@@ -172,12 +157,12 @@ async def test_refuses_unknown_arguments(client: Client) -> None:
         client.frames("pods", on_expired="never")  # type: ignore[call-overload]
 
 
-async def test_yields_frames(daemon: FakeDaemon, client: Client) -> None:
+async def test_yields_frames(fake: FakeDaemon, client: Client) -> None:
     upstream = watch_pb2.UpstreamState(health=watch_pb2.UPSTREAM_HEALTH_DEGRADED)
     upstream.since.seconds = 60
     draining = watch_pb2.Draining()
     reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_LAGGED)
-    daemon.play(
+    fake.play(
         [
             [started(), shown("a", 1), end(1, 1), bookmark(2), upstream, reset],
             [shown("a", 1), draining],
@@ -200,68 +185,66 @@ async def test_yields_frames(daemon: FakeDaemon, client: Client) -> None:
     assert isinstance(frames[8], informerd.Disconnected)
     assert frames[8].error.reason == "DRAINING"
     assert frames[10] == informerd.Reset("INTERRUPTED")
-    assert daemon.requests[0].on_expired != watch_pb2.ON_EXPIRED_FAIL
+    assert fake.requests[0].on_expired != watch_pb2.ON_EXPIRED_FAIL
 
 
-async def test_frames_can_fail_on_expired(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([Fail(grpc.StatusCode.OUT_OF_RANGE, "RESOURCE_EXPIRED", "too old")])
+async def test_frames_can_fail_on_expired(fake: FakeDaemon, client: Client) -> None:
+    fake.play([Fail(grpc.StatusCode.OUT_OF_RANGE, "RESOURCE_EXPIRED", "too old")])
     async with client.frames("pods", resource_version="1", on_expired="fail") as frames:
         with pytest.raises(informerd.ExpiredError):
             await anext(frames)
-    assert daemon.requests[0].on_expired == watch_pb2.ON_EXPIRED_FAIL
+    assert fake.requests[0].on_expired == watch_pb2.ON_EXPIRED_FAIL
 
 
-async def test_lists_all_pages(daemon: FakeDaemon, client: Client) -> None:
-    daemon.answers.extend([page([found("a", 1)], 9, "more"), page([found("b", 2)], 9)])
+async def test_lists_all_pages(fake: FakeDaemon, client: Client) -> None:
+    fake.answers.extend([page([found("a", 1)], 9, "more"), page([found("b", 2)], 9)])
     pods = await client.list("pods", namespace="n", min_resource_version="5")
     assert [pod.object["metadata"]["name"] for pod in pods] == ["a", "b"]
     assert (len(pods), pods.resource_version, pods.resume_token) == (2, "9", "9")
-    first, second = daemon.reads
+    first, second = fake.reads
     assert (first.page_token, first.min_resource_version) == ("", "5")
     assert (second.page_token, second.min_resource_version) == ("more", "")
 
 
-async def test_a_list_begins_anew_when_its_state_expires(
-    daemon: FakeDaemon, client: Client
-) -> None:
+async def test_a_list_begins_anew_when_its_state_expires(fake: FakeDaemon, client: Client) -> None:
     expired = Fail(grpc.StatusCode.OUT_OF_RANGE, "RESOURCE_EXPIRED", "too old")
-    daemon.answers.extend([page([found("a", 1)], 8, "m"), expired, page([found("b", 2)], 9)])
+    fake.answers.extend([page([found("a", 1)], 8, "m"), expired, page([found("b", 2)], 9)])
     assert [pod.key for pod in await client.list("pods")] == ["n/b"]
-    daemon.answers.extend([expired] * 3)
+    fake.answers.extend([expired] * 3)
     with pytest.raises(informerd.ExpiredError):
         await client.list("pods")
-    assert not daemon.answers
+    assert not fake.answers
 
 
-async def test_reads_one_object(daemon: FakeDaemon, client: Client) -> None:
-    daemon.answers.append(object_pb2.GetObjectResponse(object=found("a", 1)))
+async def test_reads_one_object(fake: FakeDaemon, client: Client) -> None:
+    fake.answers.append(object_pb2.GetObjectResponse(object=found("a", 1)))
     pod = await client.get("pods", "a", namespace="n", min_resource_version="5")
     assert (pod.key, pod.object["metadata"]["name"]) == ("n/a", "a")
     missing = Fail(grpc.StatusCode.NOT_FOUND, "OBJECT_NOT_FOUND", "no such pod")
-    daemon.answers.append(missing)
+    fake.answers.append(missing)
     with pytest.raises(informerd.CallError, match="no such pod") as caught:
         await client.get("pods", "b", namespace="n")
     assert caught.value.reason == "OBJECT_NOT_FOUND"
 
 
-async def test_lists_resources(daemon: FakeDaemon, client: Client) -> None:
-    daemon.answers.append(resources("pods"))
+async def test_lists_resources(fake: FakeDaemon, client: Client) -> None:
+    fake.answers.append(resources("pods"))
     (info,) = await client.resources()
     assert (str(info.resource), info.kind, info.namespaced) == ("pods.v1", "Pods", True)
     assert info.availability == "DISABLED"
 
 
 async def test_reads_say_who_does_not_answer() -> None:
-    async with FakeDaemon() as daemon:
-        address = daemon.address
+    async with FakeDaemon() as fake:
+        address = fake.address
     async with Client(address) as client:
         with pytest.raises(informerd.UnreachableError, match=address):
             await client.list("pods")
 
 
-async def test_closing_ends_what_is_open(daemon: FakeDaemon) -> None:
-    daemon.play([started(), shown("a", 1), Hold()])
-    client = Client(daemon.address)
+async def test_closing_ends_what_is_open(fake: FakeDaemon) -> None:
+    fake.play([started(), shown("a", 1), Hold()])
+    client = Client(fake.address)
     events = client.watch("pods")
     await anext(events)
     await client.aclose()
@@ -270,16 +253,16 @@ async def test_closing_ends_what_is_open(daemon: FakeDaemon) -> None:
         await anext(events)
     with pytest.raises(RuntimeError, match="the client is closed"):
         client.watch("pods")
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
     assert not _connection._connections[asyncio.get_running_loop()]
 
 
-async def test_leaving_a_loop_early_ends_the_stream(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), Hold()])
+async def test_leaving_a_loop_early_ends_the_stream(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), Hold()])
     async for _ in client.watch("pods"):
         break
     gc.collect()
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from comparer import differences, key_of
-from conftest import skipping_what_is_not_built
+from conftest import started_testbed
 from gate import Gate
 from objects import CONFIGMAPS
 from random_workload import Cluster
 from side_by_side import make_namespaces, together
-from testbed import Testbed
 
 from informerd import watch
 from informerd.compat.kubernetes_asyncio import watch as compat
@@ -23,7 +22,7 @@ client = pytest.importorskip("kubernetes_asyncio.client")
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed import Daemon, StartDaemon
+    from testbed import Daemon, StartDaemon, Testbed
 
     Event = dict[str, Any]
 
@@ -39,10 +38,7 @@ FACES = (watch, compat)
 @pytest.fixture(scope="module")
 def testbed() -> Iterator[Testbed]:
     """Give a control plane of its own to this file, whose history is forgotten."""
-    with skipping_what_is_not_built():
-        started = Testbed()
-    with started:
-        yield started
+    yield from started_testbed()
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cases import BOTH, RUNNING, SET, WEB, Case
 from comparer import key_of
-from conftest import skipping_what_is_not_built
+from conftest import started_testbed
 from objects import CONFIGMAPS, CUSTOM, PODS
 from random_workload import Workload
 from side_by_side import RELEASED, Library, SideBySide, make_namespaces, read
-from testbed import Testbed
 
 from informerd import watch
 from informerd.compat.kubernetes_asyncio import watch as compat
@@ -28,7 +27,7 @@ released = pytest.importorskip("kubernetes_asyncio.watch")
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from testbed import Daemon, StartDaemon
+    from testbed import Daemon, StartDaemon, Testbed
 
 SEED = 7
 ALL_PODS, SOME_MAPS = "list_pod_for_all_namespaces", "list_namespaced_config_map"
@@ -48,10 +47,7 @@ CASES = (
 @pytest.fixture(scope="module")
 def testbed() -> Iterator[Testbed]:
     """Give a control plane of its own to this file, whose apiserver comes and goes."""
-    with skipping_what_is_not_built():
-        started = Testbed()
-    with started:
-        yield started
+    yield from started_testbed()
 
 
 @pytest.fixture

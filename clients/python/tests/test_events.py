@@ -10,37 +10,28 @@ import pytest
 from fake_daemon import Fail, FakeDaemon, Hold, bookmark, end, event, pods, shown, started
 
 from informerd._events import EventStream
-from informerd._position import Backoff
 from informerd.errors import ExpiredError, UnreachableError
 from informerd.v1 import types_pb2, watch_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from fake_daemon import Action
 
 LIMIT = 20.0
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "BASE", 0.0)
-
-
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 async def told(
-    daemon: FakeDaemon,
+    fake: FakeDaemon,
     *scripts: Sequence[Action],
     request: watch_pb2.WatchRequest | None = None,
 ) -> list[str]:
     """Play scripts, the last of which must end with a bookmark at 99; tell what came."""
-    daemon.play(*scripts, [Hold()])
-    stream = EventStream(daemon.target, request or pods())
+    fake.play(*scripts, [Hold()])
+    stream = EventStream(fake.target, request or pods())
     lines: list[str] = []
     while not lines or lines[-1] != "bookmark 99":
         item = await asyncio.wait_for(stream.next(), LIMIT)
@@ -56,14 +47,14 @@ async def told(
     return lines[:-1]
 
 
-async def test_asks_to_fail_on_expired(daemon: FakeDaemon) -> None:
-    await told(daemon, [started(), end(5), bookmark(99)])
-    assert daemon.requests[0].on_expired == watch_pb2.ON_EXPIRED_FAIL
+async def test_asks_to_fail_on_expired(fake: FakeDaemon) -> None:
+    await told(fake, [started(), end(5), bookmark(99)])
+    assert fake.requests[0].on_expired == watch_pb2.ON_EXPIRED_FAIL
 
 
-async def test_mends_a_snapshot_that_broke_off(daemon: FakeDaemon) -> None:
+async def test_mends_a_snapshot_that_broke_off(fake: FakeDaemon) -> None:
     lines = await told(
-        daemon,
+        fake,
         [
             [started(), shown("gone", 1), shown("kept", 2), shown("new", 3), shown("other", 4)],
             Fail(),
@@ -89,9 +80,9 @@ async def test_mends_a_snapshot_that_broke_off(daemon: FakeDaemon) -> None:
     ]
 
 
-async def test_mends_again_and_again(daemon: FakeDaemon) -> None:
+async def test_mends_again_and_again(fake: FakeDaemon) -> None:
     lines = await told(
-        daemon,
+        fake,
         [[started(), shown("a", 1), shown("b", 2)], Fail()],
         [[started(), shown("a", 3)], Fail()],
         [Fail()],
@@ -106,9 +97,9 @@ async def test_mends_again_and_again(daemon: FakeDaemon) -> None:
     ]
 
 
-async def test_what_is_gone_carries_its_last_state(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), shown("a", 1)], Fail()], [started(), end(9), Hold()])
-    stream = EventStream(daemon.target, pods())
+async def test_what_is_gone_carries_its_last_state(fake: FakeDaemon) -> None:
+    fake.play([[started(), shown("a", 1)], Fail()], [started(), end(9), Hold()])
+    stream = EventStream(fake.target, pods())
     first = await asyncio.wait_for(stream.next(), LIMIT)
     gone = await asyncio.wait_for(stream.next(), LIMIT)
     assert isinstance(first, watch_pb2.Event)
@@ -119,11 +110,11 @@ async def test_what_is_gone_carries_its_last_state(daemon: FakeDaemon) -> None:
     await stream.aclose()
 
 
-async def test_mending_keeps_to_the_types_that_were_asked_for(daemon: FakeDaemon) -> None:
+async def test_mending_keeps_to_the_types_that_were_asked_for(fake: FakeDaemon) -> None:
     request = pods()
     request.filter.event_types.append(types_pb2.EVENT_TYPE_ADDED)
     lines = await told(
-        daemon,
+        fake,
         [[started(), shown("a", 1), shown("b", 1)], Fail()],
         [started(), shown("a", 2), shown("c", 3), end(9), bookmark(99)],
         request=request,
@@ -136,44 +127,44 @@ async def test_mending_keeps_to_the_types_that_were_asked_for(daemon: FakeDaemon
     ]
 
 
-async def test_a_break_after_the_snapshot_is_continued(daemon: FakeDaemon) -> None:
+async def test_a_break_after_the_snapshot_is_continued(fake: FakeDaemon) -> None:
     lines = await told(
-        daemon,
+        fake,
         [[started(), shown("a", 1), end(1), event("MODIFIED", "a", 2)], Fail()],
         [started("RESUMED"), event("DELETED", "a", 3), bookmark(99)],
     )
     assert lines[2:] == ["modified a uid-a 2 change", "deleted a uid-a 3 change"]
-    assert daemon.requests[1].resume_token == "2"
+    assert fake.requests[1].resume_token == "2"
 
 
-async def test_a_difference_is_told_once_and_whole(daemon: FakeDaemon) -> None:
+async def test_a_difference_is_told_once_and_whole(fake: FakeDaemon) -> None:
     request = pods()
     request.resume_token = "1"
     first = event("ADDED", "a", 5, "", cause="RESYNC")
     last = event("DELETED", "b", 6, cause="RESYNC")
     lines = await told(
-        daemon,
+        fake,
         [[started("RESYNCED"), first], Fail()],
         [[started("RESYNCED"), first, last, bookmark(99)]],
         request=request,
     )
     assert lines == ["added a uid-a 5 resync", "deleted b uid-b 6 resync"]
-    assert daemon.requests[1].resume_token == "1"
+    assert fake.requests[1].resume_token == "1"
 
 
-async def test_a_token_is_the_callers_before_anything_came(daemon: FakeDaemon) -> None:
+async def test_a_token_is_the_callers_before_anything_came(fake: FakeDaemon) -> None:
     request = pods()
     request.resume_token = "1"
-    stream = EventStream(daemon.target, request)
+    stream = EventStream(fake.target, request)
     assert stream.token == "1"
 
 
-async def test_an_expired_position_ends_the_stream(daemon: FakeDaemon) -> None:
-    daemon.play(
+async def test_an_expired_position_ends_the_stream(fake: FakeDaemon) -> None:
+    fake.play(
         [started(), end(1), Fail()],
         [Fail(grpc.StatusCode.OUT_OF_RANGE, "RESOURCE_EXPIRED", "too old")],
     )
-    stream = EventStream(daemon.target, pods())
+    stream = EventStream(fake.target, pods())
     await stream.next()
     with pytest.raises(ExpiredError):
         await asyncio.wait_for(stream.next(), LIMIT)
@@ -181,35 +172,35 @@ async def test_an_expired_position_ends_the_stream(daemon: FakeDaemon) -> None:
         await stream.next()
 
 
-async def test_a_watch_from_now_that_broke_too_early_has_expired(daemon: FakeDaemon) -> None:
+async def test_a_watch_from_now_that_broke_too_early_has_expired(fake: FakeDaemon) -> None:
     request = pods()
     request.now.SetInParent()
-    daemon.play([started("FROM_NOW"), Fail()], [started(), Hold()])
-    stream = EventStream(daemon.target, request)
+    fake.play([started("FROM_NOW"), Fail()], [started(), Hold()])
+    stream = EventStream(fake.target, request)
     with pytest.raises(ExpiredError, match="before it had a position"):
         await asyncio.wait_for(stream.next(), LIMIT)
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
 async def test_nothing_answers_first_or_later() -> None:
-    async with FakeDaemon() as daemon:
-        unknown = EventStream(daemon.target, pods())
-        stream = EventStream(daemon.target, pods())
-        daemon.play([started(), end(1), Hold()])
+    async with FakeDaemon() as fake:
+        unknown = EventStream(fake.target, pods())
+        stream = EventStream(fake.target, pods())
+        fake.play([started(), end(1), Hold()])
         await stream.next()
     with pytest.raises(UnreachableError):
         await asyncio.wait_for(unknown.next(), LIMIT)
     waiting = asyncio.ensure_future(stream.next())
-    daemon.play([started("RESUMED"), bookmark(99), Hold()])
-    async with daemon:
+    fake.play([started("RESUMED"), bookmark(99), Hold()])
+    async with fake:
         item = await asyncio.wait_for(waiting, LIMIT)
         assert isinstance(item, watch_pb2.Bookmark)
         await stream.aclose()
 
 
-async def test_stop_withholds_what_was_received(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), shown("a", 1)], Fail()], [[started(), end(9)], Hold()])
-    stream = EventStream(daemon.target, pods())
+async def test_stop_withholds_what_was_received(fake: FakeDaemon) -> None:
+    fake.play([[started(), shown("a", 1)], Fail()], [[started(), end(9)], Hold()])
+    stream = EventStream(fake.target, pods())
     await stream.next()
     await asyncio.wait_for(stream.next(), LIMIT)
     stream.stop()

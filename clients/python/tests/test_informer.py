@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import pytest
@@ -12,38 +12,20 @@ from fake_daemon import Fail, FakeDaemon, Hold, bookmark, end, event, shown, sta
 
 import informerd
 from informerd import Change, Client, Informer, InformerError
-from informerd._position import Backoff
 from informerd.v1 import watch_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 LIMIT = 20.0
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "BASE", 0.0)
-
-
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def client(daemon: FakeDaemon) -> AsyncIterator[Client]:
-    async with Client(daemon.address) as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 async def synced(informer: Informer[Any]) -> None:
     await asyncio.wait_for(informer.synced(), LIMIT)
 
 
-async def test_is_a_mapping(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), shown("b", 2), end(2), Hold()])
+async def test_is_a_mapping(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), shown("b", 2), end(2), Hold()])
     async with client.informer("pods", namespace="n") as pods:
         await synced(pods)
         assert list(pods) == ["n/a", "n/b"]
@@ -56,22 +38,22 @@ async def test_is_a_mapping(daemon: FakeDaemon, client: Client) -> None:
         assert (pods.token, pods.resource_version, pods.healthy) == ("2", "2", True)
     assert len(pods) == 2, "readable when closed"
     assert not pods.healthy
-    assert daemon.requests[0].filter.namespaces == ["n"]
+    assert fake.requests[0].filter.namespaces == ["n"]
 
 
-async def test_says_that_nothing_is_known_yet(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), Hold()])
+async def test_says_that_nothing_is_known_yet(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), Hold()])
     async with client.informer("pods") as pods:
-        await asyncio.wait_for(daemon.until(opened=1), LIMIT)
+        await asyncio.wait_for(fake.until(opened=1), LIMIT)
         for read in (lambda: len(pods), lambda: pods.get("n/a"), lambda: list(pods), pods.dump):
             with pytest.raises(InformerError, match="nothing is known yet"):
                 read()
         assert "not synced" in repr(pods)
 
 
-async def test_tells_changes_to_each_consumer(daemon: FakeDaemon, client: Client) -> None:
+async def test_tells_changes_to_each_consumer(fake: FakeDaemon, client: Client) -> None:
     gate = asyncio.Event()
-    daemon.play([started(), shown("a", 1), end(1), gate, event("DELETED", "a", 2), Hold()])
+    fake.play([started(), shown("a", 1), end(1), gate, event("DELETED", "a", 2), Hold()])
     async with client.informer("pods") as pods:
         early = pods.changes()
         first = await asyncio.wait_for(anext(early), LIMIT)
@@ -89,9 +71,9 @@ async def test_tells_changes_to_each_consumer(daemon: FakeDaemon, client: Client
                 await asyncio.wait_for(anext(consumer), LIMIT)
 
 
-async def test_changes_count_from_the_call(daemon: FakeDaemon, client: Client) -> None:
+async def test_changes_count_from_the_call(fake: FakeDaemon, client: Client) -> None:
     gate = asyncio.Event()
-    daemon.play([started(), shown("a", 1), end(1), gate, event("ADDED", "b", 2), Hold()])
+    fake.play([started(), shown("a", 1), end(1), gate, event("ADDED", "b", 2), Hold()])
     handled: asyncio.Queue[str] = asyncio.Queue()
     async with client.informer("pods") as pods:
         await synced(pods)
@@ -106,9 +88,9 @@ async def test_changes_count_from_the_call(daemon: FakeDaemon, client: Client) -
 
 
 async def test_a_handler_misses_nothing_before_its_first_turn(
-    daemon: FakeDaemon, client: Client
+    fake: FakeDaemon, client: Client
 ) -> None:
-    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    fake.play([started(), shown("a", 1), end(1), Hold()])
     handled: asyncio.Queue[str] = asyncio.Queue()
     async with client.informer("pods") as pods:
         await synced(pods)
@@ -118,9 +100,7 @@ async def test_a_handler_misses_nothing_before_its_first_turn(
         assert await asyncio.wait_for(handled.get(), LIMIT) == "n/b"
 
 
-async def test_a_consumer_that_never_begins_is_forgotten(
-    daemon: FakeDaemon, client: Client
-) -> None:
+async def test_a_consumer_that_never_begins_is_forgotten(fake: FakeDaemon, client: Client) -> None:
     async with client.informer("pods") as pods:
         changes = pods.changes()
         assert len(pods._pending) == 1
@@ -129,8 +109,8 @@ async def test_a_consumer_that_never_begins_is_forgotten(
         assert not pods._pending
 
 
-async def test_calls_handlers(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), end(1), event("ADDED", "b", 2), Hold()])
+async def test_calls_handlers(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), end(1), event("ADDED", "b", 2), Hold()])
     plain: list[str] = []
     awaited: asyncio.Queue[str] = asyncio.Queue()
 
@@ -145,10 +125,10 @@ async def test_calls_handlers(daemon: FakeDaemon, client: Client) -> None:
     assert plain == keys
 
 
-async def test_a_failure_reaches_every_reader(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_failure_reaches_every_reader(fake: FakeDaemon, client: Client) -> None:
     gate = asyncio.Event()
     denied = Fail(grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED", "not allowed")
-    daemon.play([started(), shown("a", 1), end(1), gate, denied])
+    fake.play([started(), shown("a", 1), end(1), gate, denied])
     async with client.informer("pods") as pods:
         changes = pods.changes()
         await asyncio.wait_for(anext(changes), LIMIT)
@@ -164,26 +144,26 @@ async def test_a_failure_reaches_every_reader(daemon: FakeDaemon, client: Client
         assert "failed" in repr(pods)
 
 
-async def test_a_failure_is_told_before_the_first_state(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
+async def test_a_failure_is_told_before_the_first_state(fake: FakeDaemon, client: Client) -> None:
+    fake.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
     async with client.informer("nosuch") as things:
         with pytest.raises(InformerError, match="not served"):
             await synced(things)
 
 
 async def test_a_failure_that_nobody_saw_is_told_at_the_end(
-    daemon: FakeDaemon, client: Client
+    fake: FakeDaemon, client: Client
 ) -> None:
-    daemon.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
+    fake.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
     with pytest.raises(InformerError, match="not served"):
         async with client.informer("nosuch") as things:
             await asyncio.wait_for(things._synced.wait(), LIMIT)
 
 
 async def test_a_handler_that_fails_makes_the_informer_fail(
-    daemon: FakeDaemon, client: Client
+    fake: FakeDaemon, client: Client
 ) -> None:
-    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    fake.play([started(), shown("a", 1), end(1), Hold()])
 
     def handler(change: Change[Any]) -> None:
         raise ValueError(f"bad {change.key}")
@@ -195,11 +175,11 @@ async def test_a_handler_that_fails_makes_the_informer_fail(
             async for _ in changes:
                 pass
         assert isinstance(caught.value.__cause__, ValueError)
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
-async def test_a_cancelled_task_makes_the_informer_fail(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), end(1), Hold()])
+async def test_a_cancelled_task_makes_the_informer_fail(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), end(1), Hold()])
     async with client.informer("pods") as pods:
         await synced(pods)
         changes = pods.changes(replay=False)
@@ -212,8 +192,8 @@ async def test_a_cancelled_task_makes_the_informer_fail(daemon: FakeDaemon, clie
             list(pods)
 
 
-async def test_is_entered_once(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), end(1), Hold()])
+async def test_is_entered_once(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), end(1), Hold()])
     async with client.informer("pods") as pods:
         await synced(pods)
         with pytest.raises(RuntimeError, match="entered once"):
@@ -224,9 +204,9 @@ async def test_is_entered_once(daemon: FakeDaemon, client: Client) -> None:
 
 
 async def test_what_cannot_be_decoded_is_told_where_it_is_read(
-    daemon: FakeDaemon, client: Client
+    fake: FakeDaemon, client: Client
 ) -> None:
-    daemon.play([started(), shown("a", 1), end(1), Hold()])
+    fake.play([started(), shown("a", 1), end(1), Hold()])
 
     def decode(raw: bytes) -> str:
         raise ValueError(raw[:1].decode())
@@ -238,12 +218,12 @@ async def test_what_cannot_be_decoded_is_told_where_it_is_read(
         assert "n/a" in pods
 
 
-async def test_continues_where_it_stood(daemon: FakeDaemon, client: Client) -> None:
-    daemon.play([started(), shown("a", 1), shown("b", 2), end(2), bookmark(5), Hold()])
+async def test_continues_where_it_stood(fake: FakeDaemon, client: Client) -> None:
+    fake.play([started(), shown("a", 1), shown("b", 2), end(2), bookmark(5), Hold()])
     async with client.informer("pods") as pods:
         await synced(pods)
         state = pods.dump()
-    daemon.play([started("RESUMED"), event("DELETED", "a", 6), Hold()])
+    fake.play([started("RESUMED"), event("DELETED", "a", 6), Hold()])
     async with client.informer("pods", state=state) as pods:
         await synced(pods)
         assert "n/b" in pods
@@ -252,23 +232,23 @@ async def test_continues_where_it_stood(daemon: FakeDaemon, client: Client) -> N
             kinds[change.key] = change.type
             break
         assert kinds == {"n/a": "DELETED"}
-    assert daemon.requests[1].resume_token in {"2", "5"}
+    assert fake.requests[1].resume_token in {"2", "5"}
 
 
 async def test_keeps_a_state_that_has_expired_until_it_is_replaced(
-    daemon: FakeDaemon, client: Client
+    fake: FakeDaemon, client: Client
 ) -> None:
-    daemon.play([started(), shown("a", 1), end(2), Hold()])
+    fake.play([started(), shown("a", 1), end(2), Hold()])
     async with client.informer("pods") as pods:
         await synced(pods)
         state = pods.dump()
     reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_EXPIRED)
     gate = asyncio.Event()
-    daemon.play([[started(), reset, shown("b", 7)], gate, end(7), Hold()])
+    fake.play([[started(), reset, shown("b", 7)], gate, end(7), Hold()])
     async with client.informer("pods", state=state) as pods:
         changes = pods.changes(replay=False)
         waiting = asyncio.ensure_future(anext(changes))
-        await asyncio.wait_for(daemon.until(opened=2), LIMIT)
+        await asyncio.wait_for(fake.until(opened=2), LIMIT)
         assert list(pods) == ["n/a"]
         gate.set()
         assert (await asyncio.wait_for(waiting, LIMIT)).type == "DELETED"
@@ -282,8 +262,8 @@ async def test_refuses_a_state_that_is_none(client: Client, state: bytes) -> Non
 
 
 async def test_an_informer_that_nothing_answers_fails() -> None:
-    async with FakeDaemon() as daemon:
-        address = daemon.address
+    async with FakeDaemon() as fake:
+        address = fake.address
     async with Client(address) as client, client.informer("pods") as pods:
         with pytest.raises(InformerError) as caught:
             await synced(pods)

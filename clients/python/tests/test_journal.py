@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from fake_daemon import Fail, FakeDaemon, Hold, end, started
 from steps import subscribe, take
 
-from informerd._position import Backoff
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "BASE", 0.0)
-
-
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -36,14 +21,14 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 async def test_tells_each_cause_once_and_the_end_of_it(
-    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture
+    fake: FakeDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "informerd")
     down = Fail(reason="UPSTREAM_DOWN", message="forbidden upstream")
-    daemon.play([started(), end(1), Fail()], [Fail()], [down], [down], [started("RESUMED"), Hold()])
-    subscription = subscribe(daemon)
+    fake.play([started(), end(1), Fail()], [Fail()], [down], [down], [started("RESUMED"), Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 7)
-    watch = f"watch of pods at {daemon.address}"
+    watch = f"watch of pods at {fake.address}"
     assert lines(caplog) == [
         ("WARNING", f"{watch}: trying again: gone"),
         ("WARNING", f"{watch}: trying again: forbidden upstream"),
@@ -53,15 +38,15 @@ async def test_tells_each_cause_once_and_the_end_of_it(
 
 
 async def test_tells_what_keeps_a_watch_from_its_first_stream(
-    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture
+    fake: FakeDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "informerd")
-    daemon.play(*[[Fail(reason="NOT_SYNCED", message="pods are forbidden upstream")]] * 3)
-    daemon.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
-    subscription = subscribe(daemon)
+    fake.play(*[[Fail(reason="NOT_SYNCED", message="pods are forbidden upstream")]] * 3)
+    fake.play([Fail(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_SERVED", "not served")])
+    subscription = subscribe(fake)
     await take(subscription, 3)
     with pytest.raises(Exception, match="not served"):
         await subscription.next()
-    watch = f"watch of pods at {daemon.address}"
+    watch = f"watch of pods at {fake.address}"
     told = f"{watch}: trying again: pods are forbidden upstream"
     assert lines(caplog) == [("WARNING", told)], "errors are raised"

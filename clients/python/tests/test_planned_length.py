@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from fake_daemon import Fail, FakeDaemon, Hold, end, event, pods, shown, started
@@ -13,25 +12,16 @@ from informerd._position import Disconnected
 from informerd.errors import CallError, UnreachableError
 from informerd.v1 import watch_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
-
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
-
-
-async def test_the_planned_length_includes_breaks(daemon: FakeDaemon) -> None:
+async def test_the_planned_length_includes_breaks(fake: FakeDaemon) -> None:
     request = pods()
     request.timeout.FromMilliseconds(50)
-    daemon.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
-    subscription = subscribe(daemon, request=request)
+    fake.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
+    subscription = subscribe(fake, request=request)
     await take(subscription, 3)
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(subscription.next(), LIMIT)
-    assert len(daemon.requests) == 1
+    assert len(fake.requests) == 1
 
 
 def planned(milliseconds: int = 50) -> watch_pb2.WatchRequest:
@@ -41,25 +31,25 @@ def planned(milliseconds: int = 50) -> watch_pb2.WatchRequest:
 
 
 async def test_ends_by_itself_where_the_server_does_not(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("informerd._subscription.END_GRACE", 0.0)
-    daemon.play([[started(), shown("a", 1)], Hold()])
+    fake.play([[started(), shown("a", 1)], Hold()])
     request = planned()
     request.on_expired = watch_pb2.ON_EXPIRED_FAIL
-    subscription = subscribe(daemon, request=request)
+    subscription = subscribe(fake, request=request)
     await take(subscription, 2)
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(subscription.next(), LIMIT)
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
 async def test_hands_out_what_it_has_when_the_time_is_up(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("informerd._subscription.END_GRACE", 0.0)
-    daemon.play([[started(), end(1)], event("ADDED", "a", 2), Hold()])
-    subscription = subscribe(daemon, request=planned(3_600_000))
+    fake.play([[started(), end(1)], event("ADDED", "a", 2), Hold()])
+    subscription = subscribe(fake, request=planned(3_600_000))
     await take(subscription, 2)
     line = subscription._line
     assert line is not None
@@ -73,33 +63,33 @@ async def test_hands_out_what_it_has_when_the_time_is_up(
 
 
 async def test_a_planned_watch_that_never_began_is_an_error(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("informerd._subscription.END_GRACE", 0.0)
-    daemon.play([Hold()])
-    silent = subscribe(daemon, request=planned())
+    fake.play([Hold()])
+    silent = subscribe(fake, request=planned())
     with pytest.raises(UnreachableError, match=r"no stream within the planned 0\.05 s"):
         await asyncio.wait_for(silent.next(), LIMIT)
-    daemon.play([Fail(reason="UPSTREAM_DOWN", message="no watch", retry_after=3600.0)])
-    refused = subscribe(daemon, request=planned(500))
+    fake.play([Fail(reason="UPSTREAM_DOWN", message="no watch", retry_after=3600.0)])
+    refused = subscribe(fake, request=planned(500))
     assert isinstance((await take(refused, 1))[0], Disconnected)
     with pytest.raises(CallError, match="no watch"):
         await asyncio.wait_for(refused.next(), LIMIT)
     with pytest.raises(StopAsyncIteration):
         await refused.next()
-    daemon.play([])
+    fake.play([])
     with pytest.raises(UnreachableError, match="no stream within"):
-        await asyncio.wait_for(subscribe(daemon, request=planned(500)).next(), LIMIT)
+        await asyncio.wait_for(subscribe(fake, request=planned(500)).next(), LIMIT)
 
 
-async def test_ok_ends_a_planned_watch_only(daemon: FakeDaemon) -> None:
+async def test_ok_ends_a_planned_watch_only(fake: FakeDaemon) -> None:
     request = pods()
     request.timeout.seconds = 3600
-    daemon.play([[started(), end(1)]], [[started(), end(1)]])
-    planned = subscribe(daemon, request=request)
+    fake.play([[started(), end(1)]], [[started(), end(1)]])
+    planned = subscribe(fake, request=request)
     await take(planned, 2)
     with pytest.raises(StopAsyncIteration):
         await planned.next()
-    endless = subscribe(daemon)
+    endless = subscribe(fake)
     assert isinstance((await take(endless, 3))[-1], Disconnected)
     await endless.aclose()

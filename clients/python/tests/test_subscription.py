@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -30,22 +29,13 @@ from informerd._target import Target
 from informerd.errors import CallError, ExpiredError, UnreachableError
 from informerd.v1 import watch_pb2
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
-
-@pytest.fixture
-async def daemon() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
-
-
-async def test_continues_after_a_break_with_the_last_token(daemon: FakeDaemon) -> None:
-    daemon.play(
+async def test_continues_after_a_break_with_the_last_token(fake: FakeDaemon) -> None:
+    fake.play(
         [[started(), shown("a", 1), end(1)], event("MODIFIED", "a", 2), Fail()],
         [started("RESUMED"), event("MODIFIED", "a", 3), Hold()],
     )
-    subscription = subscribe(daemon)
+    subscription = subscribe(fake)
     steps = await take(subscription, 7)
     assert brief(steps) == [
         "Started",
@@ -56,63 +46,63 @@ async def test_continues_after_a_break_with_the_last_token(daemon: FakeDaemon) -
         "Started",
         "a@3",
     ]
-    assert daemon.requests[1].resume_token == "2"
+    assert fake.requests[1].resume_token == "2"
     assert subscription.token == "3"
     await subscription.aclose()
 
 
 async def test_the_position_is_what_was_handed_out_not_what_was_received(
-    daemon: FakeDaemon,
+    fake: FakeDaemon,
 ) -> None:
-    daemon.play([[started(), end(1), event("ADDED", "a", 2), event("ADDED", "b", 3)], Hold()])
-    subscription = subscribe(daemon)
+    fake.play([[started(), end(1), event("ADDED", "a", 2), event("ADDED", "b", 3)], Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 3)
     assert subscription.token == "2"
     await subscription.aclose()
 
 
-async def test_events_that_belong_together_are_handed_out_together(daemon: FakeDaemon) -> None:
+async def test_events_that_belong_together_are_handed_out_together(fake: FakeDaemon) -> None:
     gate = asyncio.Event()
     replaced = [event("DELETED", "a", 5, ""), event("ADDED", "a", 5, uid="other")]
-    daemon.play(
+    fake.play(
         [[started(), end(1), replaced[0]], gate, Fail()],
         [[started("RESUMED"), replaced[0]], [replaced[1]], Hold()],
     )
-    subscription = subscribe(daemon)
+    subscription = subscribe(fake)
     steps = await take(subscription, 2)
     waiting = asyncio.ensure_future(subscription.next())
     gate.set()
     steps.append(await asyncio.wait_for(waiting, LIMIT))
     steps += await take(subscription, 3)
     assert brief(steps) == ["Started", "SnapshotEnd", "Disconnected", "Started", "a@5", "a@5"]
-    assert daemon.requests[1].resume_token == "1"
+    assert fake.requests[1].resume_token == "1"
     await subscription.aclose()
 
 
-async def test_a_reset_ends_what_is_held_back(daemon: FakeDaemon) -> None:
+async def test_a_reset_ends_what_is_held_back(fake: FakeDaemon) -> None:
     reset = watch_pb2.Reset(reason=watch_pb2.RESET_REASON_LAGGED)
     held = event("DELETED", "a", 5, "")
-    daemon.play([[started(), end(1), held, reset, shown("b", 6), end(6)], Hold()])
-    subscription = subscribe(daemon)
+    fake.play([[started(), end(1), held, reset, shown("b", 6), end(6)], Hold()])
+    subscription = subscribe(fake)
     steps = await take(subscription, 5)
     assert brief(steps) == ["Started", "SnapshotEnd", "Reset", "b@6", "SnapshotEnd"]
     await subscription.aclose()
 
 
-async def test_says_that_a_snapshot_was_interrupted(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), shown("a", 1)], Fail()], [[started(), end(2)], Hold()])
-    subscription = subscribe(daemon)
+async def test_says_that_a_snapshot_was_interrupted(fake: FakeDaemon) -> None:
+    fake.play([[started(), shown("a", 1)], Fail()], [[started(), end(2)], Hold()])
+    subscription = subscribe(fake)
     steps = await take(subscription, 6)
     assert brief(steps[2:]) == ["Disconnected", "Started", "Interrupted", "SnapshotEnd"]
     assert isinstance(steps[4], Interrupted)
     await subscription.aclose()
 
 
-async def test_fails_where_it_must_not_begin_anew(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), shown("a", 1)], Fail()])
+async def test_fails_where_it_must_not_begin_anew(fake: FakeDaemon) -> None:
+    fake.play([[started(), shown("a", 1)], Fail()])
     request = pods()
     request.on_expired = watch_pb2.ON_EXPIRED_FAIL
-    subscription = subscribe(daemon, request=request)
+    subscription = subscribe(fake, request=request)
     await take(subscription, 2)
     with pytest.raises(CallError, match="gone"):
         await subscription.next()
@@ -120,25 +110,25 @@ async def test_fails_where_it_must_not_begin_anew(daemon: FakeDaemon) -> None:
         await subscription.next()
 
 
-async def test_survives_a_restart_of_the_daemon(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), end(1)], Hold()], [started("RESUMED"), event("ADDED", "a", 2), Hold()])
-    subscription = subscribe(daemon)
+async def test_survives_a_restart_of_the_daemon(fake: FakeDaemon) -> None:
+    fake.play([[started(), end(1)], Hold()], [started("RESUMED"), event("ADDED", "a", 2), Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 2)
-    await daemon.stop()
+    await fake.stop()
     broken = await asyncio.wait_for(subscription.next(), LIMIT)
     assert isinstance(broken, Disconnected)
-    await daemon.start()
+    await fake.start()
     steps: list[Step] = []
     while "a@2" not in brief(steps):
         steps += await take(subscription, 1)
-    assert daemon.requests[-1].resume_token == "1"
+    assert fake.requests[-1].resume_token == "1"
     await subscription.aclose()
 
 
-async def test_a_cancelled_wait_loses_nothing(daemon: FakeDaemon) -> None:
+async def test_a_cancelled_wait_loses_nothing(fake: FakeDaemon) -> None:
     gate = asyncio.Event()
-    daemon.play([[started(), end(1)], gate, event("ADDED", "a", 2), Hold()])
-    subscription = subscribe(daemon)
+    fake.play([[started(), end(1)], gate, event("ADDED", "a", 2), Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 2)
     for _ in range(3):
         waiting = asyncio.ensure_future(subscription.next())
@@ -148,13 +138,13 @@ async def test_a_cancelled_wait_loses_nothing(daemon: FakeDaemon) -> None:
             await waiting
     gate.set()
     assert brief(await take(subscription, 1)) == ["a@2"]
-    assert len(daemon.requests) == 1, "the stream went on"
+    assert len(fake.requests) == 1, "the stream went on"
     await subscription.aclose()
 
 
-async def test_a_cancelled_consumer_in_a_pause_keeps_the_pause(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
-    subscription = subscribe(daemon)
+async def test_a_cancelled_consumer_in_a_pause_keeps_the_pause(fake: FakeDaemon) -> None:
+    fake.play([[started(), end(1)], Fail(reason="DRAINING", retry_after=3600.0)])
+    subscription = subscribe(fake)
     await take(subscription, 3)
     waiting = asyncio.ensure_future(subscription.next())
     await asyncio.sleep(0)
@@ -167,13 +157,13 @@ async def test_a_cancelled_consumer_in_a_pause_keeps_the_pause(daemon: FakeDaemo
     subscription.stop()
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(waiting, LIMIT)
-    assert len(daemon.requests) == 1
+    assert len(fake.requests) == 1
 
 
 @pytest.mark.parametrize("thread", [False, True])
-async def test_stop_ends_a_wait_at_once(daemon: FakeDaemon, thread: bool) -> None:
-    daemon.play([[started(), end(1)], Hold()])
-    subscription = subscribe(daemon)
+async def test_stop_ends_a_wait_at_once(fake: FakeDaemon, thread: bool) -> None:
+    fake.play([[started(), end(1)], Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 2)
     waiting = asyncio.ensure_future(subscription.next())
     await asyncio.sleep(0)
@@ -185,32 +175,32 @@ async def test_stop_ends_a_wait_at_once(daemon: FakeDaemon, thread: bool) -> Non
         subscription.stop()
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(waiting, LIMIT)
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
     await subscription.aclose()
     await subscription.aclose()
 
 
-async def test_stop_before_the_first_wait_opens_nothing(daemon: FakeDaemon) -> None:
-    subscription = subscribe(daemon)
+async def test_stop_before_the_first_wait_opens_nothing(fake: FakeDaemon) -> None:
+    subscription = subscribe(fake)
     subscription.stop()
     with pytest.raises(StopAsyncIteration):
         await subscription.next()
     await subscription.aclose()
-    assert not daemon.requests
+    assert not fake.requests
 
 
-async def test_a_forgotten_watch_ends_its_stream(daemon: FakeDaemon) -> None:
-    daemon.play([[started(), end(1)], Hold()])
-    subscription = subscribe(daemon)
+async def test_a_forgotten_watch_ends_its_stream(fake: FakeDaemon) -> None:
+    fake.play([[started(), end(1)], Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 1)
     del subscription
     gc.collect()
-    await asyncio.wait_for(daemon.until(closed=True), LIMIT)
+    await asyncio.wait_for(fake.until(closed=True), LIMIT)
 
 
-async def test_two_tasks_cannot_share_a_watch(daemon: FakeDaemon) -> None:
-    daemon.play([started(), Hold()])
-    subscription = subscribe(daemon)
+async def test_two_tasks_cannot_share_a_watch(fake: FakeDaemon) -> None:
+    fake.play([started(), Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 1)
     waiting = asyncio.ensure_future(subscription.next())
     await asyncio.sleep(0)
@@ -221,12 +211,12 @@ async def test_two_tasks_cannot_share_a_watch(daemon: FakeDaemon) -> None:
         await waiting
 
 
-async def test_tells_what_the_daemon_said(daemon: FakeDaemon) -> None:
+async def test_tells_what_the_daemon_said(fake: FakeDaemon) -> None:
     code = grpc.StatusCode.INVALID_ARGUMENT
     where = ("filter.label_selector", "expected a value at 3")
-    daemon.play([Fail(code, "INVALID_SELECTOR", "bad request", 2.0, [where])])
+    fake.play([Fail(code, "INVALID_SELECTOR", "bad request", 2.0, [where])])
     with pytest.raises(CallError) as caught:
-        await subscribe(daemon).next()
+        await subscribe(fake).next()
     assert (caught.value.code, caught.value.reason) == (code, "INVALID_SELECTOR")
     assert caught.value.retry_after == 2.0
     assert str(caught.value) == "bad request; filter.label_selector: expected a value at 3"
@@ -235,48 +225,48 @@ async def test_tells_what_the_daemon_said(daemon: FakeDaemon) -> None:
 
 
 @pytest.mark.parametrize("reason", ["RESOURCE_EXPIRED", "EPOCH_CHANGED"])
-async def test_an_expired_position_has_its_own_error(daemon: FakeDaemon, reason: str) -> None:
-    daemon.play([Fail(grpc.StatusCode.OUT_OF_RANGE, reason, "too old")])
+async def test_an_expired_position_has_its_own_error(fake: FakeDaemon, reason: str) -> None:
+    fake.play([Fail(grpc.StatusCode.OUT_OF_RANGE, reason, "too old")])
     with pytest.raises(ExpiredError, match="too old"):
-        await subscribe(daemon).next()
+        await subscribe(fake).next()
 
 
 async def test_nothing_answers() -> None:
-    async with FakeDaemon() as daemon:
-        target = daemon.target
+    async with FakeDaemon() as fake:
+        target = fake.target
     with pytest.raises(UnreachableError, match=rf"nothing answers at {target.server}: .*serve"):
         await asyncio.wait_for(Subscription(target, pods()).next(), LIMIT)
 
 
 async def test_waits_for_a_server_if_told_so() -> None:
-    daemon = FakeDaemon()
-    async with daemon:
+    fake = FakeDaemon()
+    async with fake:
         pass
-    subscription = subscribe(daemon, wait_for_server=True)
+    subscription = subscribe(fake, wait_for_server=True)
     assert isinstance(await asyncio.wait_for(subscription.next(), LIMIT), Disconnected)
-    daemon.play([started(), Hold()])
-    async with daemon:
+    fake.play([started(), Hold()])
+    async with fake:
         while not isinstance(await asyncio.wait_for(subscription.next(), LIMIT), watch_pb2.Started):
             pass
         await subscription.aclose()
 
 
 async def test_a_silent_stream_counts_as_broken(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("informerd._reader.OPEN_LIMIT", 0.02)
-    daemon.play([Hold()], [[started(), end(1)], Hold()])
-    subscription = subscribe(daemon, wait_for_server=True)
+    fake.play([Hold()], [[started(), end(1)], Hold()])
+    subscription = subscribe(fake, wait_for_server=True)
     (broken,) = await take(subscription, 1)
     assert isinstance(broken, Disconnected)
     assert "fell silent" in str(broken.error)
     await subscription.aclose()
 
 
-async def test_a_loop_that_was_blocked_reads_before_it_judges(daemon: FakeDaemon) -> None:
+async def test_a_loop_that_was_blocked_reads_before_it_judges(fake: FakeDaemon) -> None:
     gate = asyncio.Event()
-    daemon.play([[started(), end(1)], gate, bookmark(2), Hold()])
-    subscription = subscribe(daemon)
+    fake.play([[started(), end(1)], gate, bookmark(2), Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 2)
     line = subscription._line
     assert line is not None
@@ -300,10 +290,10 @@ async def full(bell: Bell, reader: Reader) -> None:
         await bell.wait()
 
 
-async def test_a_busy_consumer_is_no_silence(daemon: FakeDaemon) -> None:
+async def test_a_busy_consumer_is_no_silence(fake: FakeDaemon) -> None:
     many = [event("ADDED", f"p{n}", n + 2) for n in range(50)]
-    daemon.play([[started(), end(1)], *many, Hold()])
-    subscription = subscribe(daemon)
+    fake.play([[started(), end(1)], *many, Hold()])
+    subscription = subscribe(fake)
     await take(subscription, 2)
     line = subscription._line
     assert line is not None
@@ -316,47 +306,47 @@ async def test_a_busy_consumer_is_no_silence(daemon: FakeDaemon) -> None:
     await subscription.aclose()
 
 
-async def test_ignores_frames_that_it_does_not_know(daemon: FakeDaemon) -> None:
+async def test_ignores_frames_that_it_does_not_know(fake: FakeDaemon) -> None:
     unknown = batch([started(), bookmark(2)])
     unknown.frames[1].ClearField("frame")
     assert unknown.frames[1].WhichOneof("frame") is None
-    subscription = subscribe(daemon)
+    subscription = subscribe(fake)
     subscription._unpack(unknown)
     assert brief(list(subscription._ready)) == ["Started"]
 
 
-async def test_asks_for_a_token_with_each_stream(daemon: FakeDaemon) -> None:
+async def test_asks_for_a_token_with_each_stream(fake: FakeDaemon) -> None:
     tokens = iter(["one", "two"])
 
     async def source() -> str:
         return next(tokens)
 
-    target = Target(daemon.address, daemon.address, token_source=source)
-    daemon.play([[started(), end(1)], Fail()], [started("RESUMED"), Hold()])
+    target = Target(fake.address, fake.address, token_source=source)
+    fake.play([[started(), end(1)], Fail()], [started("RESUMED"), Hold()])
     subscription = Subscription(target, pods(), random=lambda: 0.0)
     await take(subscription, 4)
-    assert daemon.tokens == ["Bearer one", "Bearer two"]
+    assert fake.tokens == ["Bearer one", "Bearer two"]
     await subscription.aclose()
 
 
-async def test_a_token_that_runs_out_is_replaced(daemon: FakeDaemon) -> None:
+async def test_a_token_that_runs_out_is_replaced(fake: FakeDaemon) -> None:
     tokens = iter(["old", "new", "bad"])
 
     async def source() -> str:
         return next(tokens)
 
     ran_out = Fail(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "token expired")
-    target = Target(daemon.address, daemon.address, token_source=source)
-    daemon.play([[started(), end(1)], ran_out], [started("RESUMED"), ran_out], [ran_out])
+    target = Target(fake.address, fake.address, token_source=source)
+    fake.play([[started(), end(1)], ran_out], [started("RESUMED"), ran_out], [ran_out])
     subscription = Subscription(target, pods(), random=lambda: 0.0)
     steps = await take(subscription, 5)
     assert brief(steps[2:]) == ["Disconnected", "Started", "Disconnected"]
     with pytest.raises(CallError, match="token expired"):
         await asyncio.wait_for(subscription.next(), LIMIT)
-    assert daemon.tokens == ["Bearer old", "Bearer new", "Bearer bad"]
+    assert fake.tokens == ["Bearer old", "Bearer new", "Bearer bad"]
 
 
-async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemon) -> None:
+async def test_a_source_of_tokens_may_fail_later_but_not_first(fake: FakeDaemon) -> None:
     outcomes: list[str | Exception] = ["one", OSError("mount is gone"), "two"]
 
     async def source() -> str:
@@ -365,8 +355,8 @@ async def test_a_source_of_tokens_may_fail_later_but_not_first(daemon: FakeDaemo
             raise outcome
         return outcome
 
-    target = Target(daemon.address, daemon.address, token_source=source)
-    daemon.play([[started(), end(1)], Fail()], [started("RESUMED"), Hold()])
+    target = Target(fake.address, fake.address, token_source=source)
+    fake.play([[started(), end(1)], Fail()], [started("RESUMED"), Hold()])
     subscription = Subscription(target, pods(), random=lambda: 0.0)
     steps = await take(subscription, 5)
     assert brief(steps[2:]) == ["Disconnected", "Disconnected", "Started"]

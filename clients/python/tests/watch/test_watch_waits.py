@@ -15,15 +15,7 @@ from informerd.watch._calls import describe
 from .watch_daemon import WAIT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from .watch_daemon import Apiserver
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeDaemon]:
-    async with FakeDaemon() as daemon:
-        yield daemon
 
 
 async def name(stream: Any) -> str:
