@@ -7,11 +7,13 @@ import asyncio
 import inspect
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ import pytest
 from testbed import Daemon, binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROOT = Path(__file__).parents[3]
 #: Longest wait for output.
@@ -77,52 +79,76 @@ def simulated(tmp_path: Path) -> Iterator[Daemon]:
         process.kill()
 
 
-async def test_the_block_of_the_project_runs_as_it_stands(
-    simulated: Daemon, tmp_path: Path
-) -> None:
+class Pasted:
+    """The block of the project's README, pasted into a file and run beside ``sim.yaml``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self._known: set[str] = set()
+
+    async def reads_until_a_change(self) -> None:
+        """Read what it prints: nothing is told twice, nothing left out."""
+        assert self.process.stdout is not None
+        kind = ""
+        while kind != "MODIFIED":
+            line = await asyncio.wait_for(self.process.stdout.readline(), LIMIT)
+            kind, name = line.decode().split()
+            assert name.startswith("web-"), line
+            assert (name in self._known) == (kind != "ADDED"), line
+            (self._known.discard if kind == "DELETED" else self._known.add)(name)
+
+    async def errors_after_ctrl_c(self) -> str:
+        """Interrupt it, and return what it has written to stderr."""
+        assert self.process.stderr is not None
+        self.process.send_signal(signal.SIGINT)
+        return (await asyncio.wait_for(self.process.stderr.read(), LIMIT)).decode()
+
+
+@asynccontextmanager
+async def pasted(server: str, directory: Path) -> AsyncIterator[Pasted]:
+    """Run the block; it is killed if it doesn't end inside."""
     (block,) = blocks(ROOT / "README.md")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-u", "-c", block),
-        cwd=tmp_path,
+        cwd=directory,
         env=os.environ
-        | {
-            "INFORMERD_SERVER": simulated.address,
-            "PYTHONPATH": str(ROOT / "clients/python/src"),
-        },
+        | {"INFORMERD_SERVER": server, "PYTHONPATH": str(ROOT / "clients/python/src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    known: set[str] = set()
-
-    async def read_until_a_change() -> None:
-        assert process.stdout is not None
-        kind = ""
-        while kind != "MODIFIED":
-            line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
-            kind, name = line.decode().split()
-            assert name.startswith("web-"), line
-            # Nothing is told twice, nothing left out.
-            assert (name in known) == (kind != "ADDED"), line
-            (known.discard if kind == "DELETED" else known.add)(name)
-
     try:
-        await read_until_a_change()
+        yield Pasted(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_the_block_of_the_project_runs_as_it_stands(
+    simulated: Daemon, tmp_path: Path
+) -> None:
+    async with pasted(simulated.address, tmp_path) as block:
+        await block.reads_until_a_change()
         await asyncio.to_thread(simulated.restart)
         # What lay in the pipe is old.
         for _ in range(20):
-            await read_until_a_change()
-        process.send_signal(signal.SIGINT)
-        errors = (await asyncio.wait_for(process.stderr.read(), LIMIT)).decode()
-    finally:
-        process.kill()
-        await process.communicate()
+            await block.reads_until_a_change()
+        errors = await block.errors_after_ctrl_c()
     # The restart is in the log; Ctrl-C leaves nothing behind but its traceback.
     log, traceback, _ = errors.partition("Traceback")
     assert traceback, errors
     assert all(line.startswith("watch of pods at ") for line in log.splitlines()), errors
     assert errors.endswith("\nKeyboardInterrupt\n"), errors
+
+
+async def test_the_block_of_the_project_runs_on_the_demo(
+    demo: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copy(demo["KUBECONFIG"], tmp_path / "sim.yaml")
+    async with pasted(demo["INFORMERD_SERVER"], tmp_path) as block:
+        await block.reads_until_a_change()
+        errors = await block.errors_after_ctrl_c()
+    assert errors.startswith("Traceback"), errors
 
 
 async def test_the_example_that_the_package_shows_runs(demo: dict[str, str]) -> None:
