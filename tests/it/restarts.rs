@@ -318,6 +318,7 @@ async fn forget(world: &mut World, loss: Loss) {
 
 /// Ends the apiserver in the middle of whatever it does.
 async fn stop_apiserver(world: &mut World) {
+    world.truth_recorded().await;
     match &mut world.stage {
         Stage::Simulated(simulated) => {
             let server = simulated.server.take();

@@ -21,6 +21,7 @@ use crate::{
     request::Ask,
     stage::{Kind, Stage},
     subscriber::Subscriber,
+    wait::until,
 };
 
 /// A scenario's world.
@@ -171,6 +172,21 @@ impl World {
                 .as_ref()
                 .is_none_or(|truth| truth.reopened() >= breaks)
         })
+    }
+
+    /// Waits until the recording of the truth has everything that is written; a simulated cluster
+    /// keeps its own.
+    pub async fn truth_recorded(&self) {
+        let watchers = self.records.values().map(|record| {
+            let truth = record.truth.lock();
+            truth.as_ref().map(TruthWatcher::present)
+        });
+        for present in watchers.flatten().collect::<Vec<_>>() {
+            until("the truth is recorded", || async {
+                present.is_recorded().await.is_ok_and(|recorded| recorded)
+            })
+            .await;
+        }
     }
 
     fn record(&self, resource: &str) -> &Record {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::{AsyncBufReadExt, TryStreamExt};
 use kube::Client;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -46,7 +47,38 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct TruthWatcher {
     until: watch::Sender<Option<u64>>,
     reopened: Arc<AtomicU64>,
+    present: Present,
     task: JoinHandle<Result<Truth, TruthError>>,
+}
+
+/// The versions of the objects that a [`TruthWatcher`] knows of, by key.
+type Known = Arc<Mutex<HashMap<String, u64>>>;
+
+/// Compares what was recorded so far with the apiserver.
+#[derive(Clone)]
+pub struct Present {
+    client: Client,
+    path: String,
+    resource: String,
+    known: Known,
+}
+
+impl Present {
+    /// Whether everything that is written now has been recorded.
+    ///
+    /// # Errors
+    /// If the list fails.
+    pub async fn is_recorded(&self) -> Result<bool, TruthError> {
+        let state = list(&self.client, &self.path, &self.resource).await?;
+        let listed = state.known.lock();
+        Ok(*listed == *self.known.lock())
+    }
+}
+
+impl std::fmt::Debug for Present {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Present").field("path", &self.path).finish()
+    }
 }
 
 impl TruthWatcher {
@@ -60,6 +92,7 @@ impl TruthWatcher {
         let mut recording = list(&client, path, resource).await?;
         let lines = open(&client, path, recording.seen).await?;
         let (until, mut target) = watch::channel(None);
+        let present = recording.present(&client, path);
         let task = tokio::spawn(async move {
             follow(&mut recording, lines, &mut target).await?;
             Ok(recording.truth)
@@ -68,13 +101,15 @@ impl TruthWatcher {
         Ok(Self {
             until,
             reopened,
+            present,
             task,
         })
     }
 
     /// The same for an apiserver that the test stops and starts: when the watch breaks, the state
     /// afterwards must be the one that is known, and the recording goes on from there. So nothing
-    /// may be written from the stop until [`reopened`](Self::reopened) has counted it.
+    /// may be written from the stop until [`reopened`](Self::reopened) has counted it, and the
+    /// stop must wait until the [`present`](Self::present) is recorded.
     ///
     /// # Errors
     /// If the list or the opening of the watch fails.
@@ -82,6 +117,7 @@ impl TruthWatcher {
         let mut recording = list(&client, path, resource).await?;
         let mut lines = open(&client, path, recording.seen).await?;
         let (until, mut target) = watch::channel(None);
+        let present = recording.present(&client, path);
         let (path, resource) = (path.to_owned(), resource.to_owned());
         let reopened = Arc::new(AtomicU64::new(0));
         let counted = reopened.clone();
@@ -112,8 +148,15 @@ impl TruthWatcher {
         Ok(Self {
             until,
             reopened,
+            present,
             task,
         })
+    }
+
+    /// Tells whether the recording is behind.
+    #[must_use]
+    pub fn present(&self) -> Present {
+        self.present.clone()
     }
 
     /// How often the watch broke and was opened again.
@@ -156,6 +199,7 @@ async fn open(
 struct Recording {
     truth: Truth,
     objects: HashMap<String, Value>,
+    known: Known,
     /// The version up to which everything is known.
     seen: u64,
 }
@@ -177,6 +221,7 @@ async fn list(client: &Client, path: &str, resource: &str) -> Result<Recording, 
     let mut recording = Recording {
         truth,
         objects: HashMap::new(),
+        known: Known::default(),
         seen,
     };
     // The items of an empty list may be null.
@@ -200,6 +245,15 @@ async fn list(client: &Client, path: &str, resource: &str) -> Result<Recording, 
 }
 
 impl Recording {
+    fn present(&self, client: &Client, path: &str) -> Present {
+        Present {
+            client: client.clone(),
+            path: path.to_owned(),
+            resource: self.truth.resource.clone(),
+            known: self.known.clone(),
+        }
+    }
+
     /// Records a write; `object` is the state after it, or the last one before a deletion.
     fn record(&mut self, object: Value, deleted: bool) -> Result<(), TruthError> {
         let version = version_of(&object)?;
@@ -211,8 +265,12 @@ impl Recording {
         let key = object_key(&namespace, &name);
         let previous = self.objects.remove(&key);
         let current = if deleted { None } else { Some(object) };
-        if let Some(value) = &current {
-            self.objects.insert(key, value.clone());
+        match &current {
+            Some(value) => {
+                self.known.lock().insert(key.clone(), version);
+                self.objects.insert(key, value.clone());
+            }
+            None => drop(self.known.lock().remove(&key)),
         }
         self.truth.commits.push(Commit {
             version,
@@ -288,94 +346,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    const LIST: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},
-        "items":[{"metadata":{"namespace":"n","name":"b","uid":"2","resourceVersion":"6"}},
-                 {"metadata":{"namespace":"n","name":"a","uid":"1","resourceVersion":"4"}}]}"#;
-
-    /// Answers the list with `LIST` and the watch with `lines`, then closes if `close`.
-    async fn client(lines: &'static str, close: bool) -> Client {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let address = listener.local_addr().expect("bound");
-        tokio::spawn(async move {
-            let mut held = Vec::new();
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(socket.read_u8().await.expect("a request"));
-                }
-                let watch = String::from_utf8_lossy(&head).contains("watch=1");
-                let body = if watch { lines } else { LIST };
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n{body}"
-                );
-                socket
-                    .write_all(answer.as_bytes())
-                    .await
-                    .expect("the client reads");
-                if watch && !close {
-                    held.push(socket);
-                }
-            }
-        });
-        let uri = format!("http://{address}").parse().expect("a uri");
-        Client::try_from(kube::Config::new(uri)).expect("a client")
-    }
-
-    #[tokio::test]
-    async fn the_history_begins_with_the_list_and_knows_what_was_before() {
-        let lines = concat!(
-            r#"{"type":"MODIFIED","object":{"metadata":{"namespace":"n","name":"a","uid":"1","resourceVersion":"9"}}}"#,
-            "\n",
-            r#"{"type":"DELETED","object":{"metadata":{"namespace":"n","name":"b","uid":"2","resourceVersion":"11"}}}"#,
-            "\n",
-            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"15"}}}"#,
-            "\n"
-        );
-        let client = client(lines, false).await;
-        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
-            .await
-            .expect("it starts");
-        let commits = watcher.stop_at(15).await.expect("it holds").commits;
-        let versions: Vec<_> = commits.iter().map(|commit| commit.version).collect();
-        assert_eq!(versions, [4, 6, 9, 11]);
-        assert_eq!(commits[0].current.as_ref().expect("a state")["kind"], "Pod");
-        assert_eq!(commits[2].previous, commits[0].current);
-        assert_eq!(
-            (&commits[3].previous, &commits[3].current),
-            (&commits[1].current, &None)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_broken_watch_is_an_error() {
-        let client = client("", true).await;
-        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
-            .await
-            .expect("it starts");
-        let error = watcher
-            .stop_at(9)
-            .await
-            .expect_err("nothing may be missing unseen");
-        assert!(
-            matches!(error, TruthError::Broken { after: 7, .. }),
-            "{error}"
-        );
-    }
-
-    #[tokio::test]
-    async fn an_error_event_is_an_error() {
-        let line = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410}}\n";
-        let client = client(line, false).await;
-        let watcher = TruthWatcher::start(client, "/api/v1/pods", "pods")
-            .await
-            .expect("it starts");
-        let error = watcher.stop_at(9).await.expect_err("an error is no event");
-        assert!(error.to_string().contains("410"), "{error}");
-    }
-}
+mod tests;
