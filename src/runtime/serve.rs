@@ -1,5 +1,7 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
+mod listen;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
@@ -7,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{args::ServeArgs, supervisor::Supervisor};
 use crate::{
@@ -102,10 +104,10 @@ impl Daemon {
     /// # Errors
     /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
     pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
-        check_addresses(&args)?;
+        listen::check(&args.listen, &args.access)?;
         let allowed = AllowList::parse(&args.resources).context("--resources")?;
-        let listener = bind(args.listen, "--listen").await?;
-        let admin = bind(args.admin_listen, "--admin-listen").await?;
+        let listener = listen::bind(args.listen.listen, "--listen").await?;
+        let admin = listen::bind(args.listen.admin_listen, "--admin-listen").await?;
         let address = listener.local_addr()?;
 
         let client = connect(&args).await?;
@@ -202,34 +204,6 @@ impl Daemon {
             ended = tasks.join_next() => bail!("the admin server ended: {ended:?}"),
         }
     }
-}
-
-/// Until callers are known, only this machine may call.
-fn check_addresses(args: &ServeArgs) -> anyhow::Result<()> {
-    let addresses = [
-        ("--listen", args.listen),
-        ("--admin-listen", args.admin_listen),
-    ];
-    for (flag, address) in addresses {
-        if address.ip().is_loopback() {
-            continue;
-        }
-        if !args.insecure_allow_anyone {
-            bail!(
-                "{flag} {address} is reachable from other machines, and there is no access control \
-                 yet: use a loopback address, or --insecure-allow-anyone to let everybody read \
-                 what this daemon may read"
-            );
-        }
-        warn!(%address, "anyone who reaches this address can read what this daemon may read");
-    }
-    Ok(())
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}, choose another address with {flag}"))
 }
 
 async fn connect(args: &ServeArgs) -> anyhow::Result<ApiClient> {

@@ -111,21 +111,22 @@ pub(crate) const ROOMS: &[Room] = &[
         libraries: KUBE,
     },
     Room {
+        name: "access",
+        uses: &["resource", "selector"],
+        libraries: KUBE,
+    },
+    Room {
         name: "cacher",
         uses: &[
             "resource",
             "selector",
+            "access",
             "store",
             "view",
             "subscription",
             "reflector",
         ],
         libraries: TOKIO,
-    },
-    Room {
-        name: "access",
-        uses: &["resource", "selector"],
-        libraries: KUBE,
     },
     Room {
         name: "transport",

@@ -1,0 +1,167 @@
+//! The command line of `informerd serve`.
+
+#[cfg(feature = "demo")]
+use std::net::SocketAddr;
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    AccessArgs, ListenArgs,
+    units::{bytes, duration},
+};
+
+/// How the daemon runs.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  informerd serve --context staging
+  informerd serve --resources pods,deployments.apps --history-age 10m")]
+pub(in crate::runtime) struct ServeArgs {
+    #[command(flatten)]
+    pub(in crate::runtime) listen: ListenArgs,
+
+    #[command(flatten)]
+    pub(in crate::runtime) access: AccessArgs,
+
+    #[command(flatten)]
+    pub(in crate::runtime) cluster: ClusterArgs,
+
+    /// Resources that may be watched, such as pods or deployments.apps; default: everything that
+    /// can be watched, except secrets
+    #[arg(
+        long,
+        env = "INFORMERD_RESOURCES",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub(in crate::runtime) resources: Vec<String>,
+
+    /// Most bytes of changes that are kept per resource, for those who resume
+    #[arg(long, env = "INFORMERD_HISTORY_BYTES", default_value = "64Mi", value_parser = bytes, value_name = "SIZE")]
+    pub(in crate::runtime) history_bytes: usize,
+
+    /// Longest time that changes are kept
+    #[arg(long, env = "INFORMERD_HISTORY_AGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) history_age: Duration,
+
+    /// Most bytes of encoded events that are kept per distinct query
+    #[arg(long, env = "INFORMERD_VIEW_LOG_BYTES", default_value = "4Mi", value_parser = bytes, value_name = "SIZE")]
+    pub(in crate::runtime) view_log_bytes: usize,
+
+    /// How long a watch upstream goes on after its last subscriber has left
+    #[arg(long, env = "INFORMERD_LINGER", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) linger: Duration,
+
+    /// How long a subscriber waits for the first state of a resource
+    #[arg(long, env = "INFORMERD_SYNC_DEADLINE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) sync_deadline: Duration,
+
+    /// How long a stream may have something to send to a reader that takes nothing
+    #[arg(long, env = "INFORMERD_STALL_LIMIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) stall_limit: Duration,
+
+    /// How long streams have to end after SIGTERM
+    #[arg(long, env = "INFORMERD_DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) drain: Duration,
+
+    /// Streams that one connection may have open
+    #[arg(
+        long,
+        env = "INFORMERD_STREAMS_PER_CONNECTION",
+        default_value_t = 1000,
+        value_name = "N"
+    )]
+    pub(in crate::runtime) streams_per_connection: u32,
+
+    /// Deliver metadata.managedFields too
+    #[arg(long, env = "INFORMERD_KEEP_MANAGED_FIELDS")]
+    pub(in crate::runtime) keep_managed_fields: bool,
+
+    #[command(flatten)]
+    pub(in crate::runtime) log: LogArgs,
+}
+
+#[cfg(feature = "demo")]
+impl ServeArgs {
+    /// The defaults of the command line, whatever the environment says, for the cluster of a
+    /// kubeconfig; the admin port is any that is free.
+    pub(in crate::runtime) fn for_demo(
+        listen: SocketAddr,
+        kubeconfig: PathBuf,
+        log: LogArgs,
+    ) -> Self {
+        Self {
+            listen: ListenArgs {
+                listen,
+                admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            },
+            access: AccessArgs {
+                insecure_allow_anyone: false,
+            },
+            cluster: ClusterArgs {
+                kubeconfig: Some(kubeconfig),
+                context: None,
+            },
+            resources: Vec::new(),
+            history_bytes: 64 << 20,
+            history_age: Duration::from_secs(600),
+            view_log_bytes: 4 << 20,
+            linger: Duration::from_secs(300),
+            sync_deadline: Duration::from_secs(30),
+            stall_limit: Duration::from_secs(30),
+            drain: Duration::from_secs(2),
+            streams_per_connection: 1000,
+            keep_managed_fields: false,
+            log,
+        }
+    }
+}
+
+/// Which cluster.
+#[derive(Debug, Clone, Default, Args)]
+pub(in crate::runtime) struct ClusterArgs {
+    /// Kubeconfig file; default: $KUBECONFIG, ~/.kube/config, then the pod's service account
+    #[arg(long, env = "INFORMERD_KUBECONFIG", value_name = "FILE")]
+    pub(in crate::runtime) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig; default: its current one
+    #[arg(long, env = "INFORMERD_CONTEXT", value_name = "NAME")]
+    pub(in crate::runtime) context: Option<String>,
+}
+
+/// How the daemon logs.
+#[derive(Debug, Clone, Args)]
+pub(in crate::runtime) struct LogArgs {
+    /// What is logged, as a tracing filter such as info or informerd=debug
+    #[arg(
+        long,
+        env = "INFORMERD_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub(in crate::runtime) log: String,
+
+    /// Form of the log on stderr
+    #[arg(long, env = "INFORMERD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(in crate::runtime) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::runtime) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[cfg(feature = "demo")]
+impl LogArgs {
+    /// Only what goes wrong, so that the output stays readable.
+    pub(in crate::runtime) fn quiet() -> Self {
+        Self {
+            log: "warn".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
