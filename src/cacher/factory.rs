@@ -11,6 +11,7 @@ use super::{
     lifecycle,
 };
 use crate::{
+    access::Grant,
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
     resource::{Gvr, ResourceInfo},
     subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse},
@@ -78,8 +79,11 @@ impl Cachers {
         &self.drain
     }
 
-    /// Reserves the cacher of a resource; its watch runs at least as long as the lease is held.
-    pub fn lease(&self, info: &ResourceInfo) -> Lease {
+    /// Reserves the cacher of a granted resource; its watch runs at least as long as the lease is
+    /// held. The lease shows all objects: of those only what the grant's membership matches may be
+    /// told.
+    pub fn lease<R>(&self, grant: &Grant<R>) -> Lease {
+        let info = grant.info();
         let mut cachers = self.cachers.lock();
         let cacher = match cachers.get(&info.gvr) {
             Some(cacher) => cacher.clone(),

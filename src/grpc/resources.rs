@@ -2,16 +2,30 @@
 
 use std::sync::Arc;
 
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+
 use tonic::{Request, Response, Status};
 
-use super::{Offer, frames};
-use crate::proto::v1::{
-    self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
+use super::{
+    Offer,
+    caller::{self, Origin},
+    frames,
 };
+use crate::{
+    access::{Caller, Gate},
+    proto::v1::{
+        self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
+    },
+    resource::ResourceInfo,
+};
+
+/// Resources that are asked about at once.
+const AT_ONCE: usize = 16;
 
 /// The resource service.
 #[derive(Debug, Clone)]
 pub(super) struct ResourceApi {
+    pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
 }
 
@@ -19,20 +33,44 @@ pub(super) struct ResourceApi {
 impl ResourceService for ResourceApi {
     async fn list_resources(
         &self,
-        _: Request<ListResourcesRequest>,
+        request: Request<ListResourcesRequest>,
     ) -> Result<Response<ListResourcesResponse>, Status> {
+        let origin = Origin::of(request.extensions())?;
         let all = self.offer.all().await?;
-        let resources = all
-            .into_iter()
-            .map(|(info, availability)| v1::Resource {
-                resource: Some(frames::resource(&info.gvr)),
-                kind: info.kind,
-                namespaced: info.namespaced,
-                short_names: info.short_names,
-                preferred: info.preferred,
-                availability: availability.into(),
-            })
-            .collect();
+        let mut described = Vec::with_capacity(all.len());
+        for (info, availability) in all {
+            described.push(self.describe(&origin.caller, info, availability).boxed());
+        }
+        let resources = stream::iter(described).buffered(AT_ONCE);
+        let resources = resources.try_collect().await?;
         Ok(Response::new(ListResourcesResponse { resources }))
+    }
+}
+
+impl ResourceApi {
+    async fn describe(
+        &self,
+        caller: &Caller,
+        info: ResourceInfo,
+        availability: v1::Availability,
+    ) -> Result<v1::Resource, Status> {
+        let available = availability == v1::Availability::Available;
+        let allowed = !available || {
+            let may = self.gate.may_subscribe(caller, &info.gvr).await;
+            may.map_err(|refusal| caller::status(&refusal))?
+        };
+        let availability = if allowed {
+            availability
+        } else {
+            v1::Availability::Forbidden
+        };
+        Ok(v1::Resource {
+            resource: Some(frames::resource(&info.gvr)),
+            kind: info.kind,
+            namespaced: info.namespaced,
+            short_names: info.short_names,
+            preferred: info.preferred,
+            availability: availability.into(),
+        })
     }
 }

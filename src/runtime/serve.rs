@@ -1,5 +1,6 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
+mod access;
 mod listen;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -120,6 +121,8 @@ impl Daemon {
 
         let drain = Arc::new(Drain::default());
         let (supervisor, spawn) = Supervisor::new();
+        let readiness = Arc::default();
+        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn).await?;
         let cachers = Arc::new(Cachers::new(
             client,
             settings(&args, cluster),
@@ -142,10 +145,10 @@ impl Daemon {
         };
         let spread = (args.drain / 2).min(Duration::from_secs(10));
         let parts = Parts {
-            api: Api::new(offer, cachers.clone(), counters, health, spread),
+            api: Api::new(gate, offer, cachers.clone(), counters, health, spread),
             limits: limits(&args),
             registry: Arc::new(admin::registry(metrics)),
-            readiness: Arc::default(),
+            readiness,
             listener,
             admin,
             stats,

@@ -96,9 +96,7 @@ impl ServeArgs {
                 listen,
                 admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             },
-            access: AccessArgs {
-                insecure_allow_anyone: false,
-            },
+            access: AccessArgs::anyone(),
             cluster: ClusterArgs {
                 kubeconfig: Some(kubeconfig),
                 context: None,
