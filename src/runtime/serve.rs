@@ -122,7 +122,7 @@ impl Daemon {
         let drain = Arc::new(Drain::default());
         let (supervisor, spawn) = Supervisor::new();
         let readiness = Arc::default();
-        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn).await?;
+        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn)?;
         let cachers = Arc::new(Cachers::new(
             client,
             settings(&args, cluster),
@@ -133,11 +133,7 @@ impl Daemon {
         let counters = Counters::default();
         let stats = Arc::new(transport::Stats::default());
         let (reporter, health) = tonic_health::server::health_reporter();
-        for service in SERVICES {
-            reporter
-                .set_service_status(service, ServingStatus::Serving)
-                .await;
-        }
+        report(&reporter, ServingStatus::Serving).await;
         let metrics = Metrics {
             cachers: cachers.clone(),
             counters: counters.clone(),
@@ -187,12 +183,7 @@ impl Daemon {
         let draining = async {
             stop.cancelled().await;
             parts.readiness.drain();
-            for service in SERVICES {
-                parts
-                    .reporter
-                    .set_service_status(service, ServingStatus::NotServing)
-                    .await;
-            }
+            report(&parts.reporter, ServingStatus::NotServing).await;
             parts.drain.begin();
             parts.cachers.wake_all();
             std::future::pending::<()>().await
@@ -206,6 +197,12 @@ impl Daemon {
             ended = parts.supervisor.run() => ended,
             ended = tasks.join_next() => bail!("the admin server ended: {ended:?}"),
         }
+    }
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
     }
 }
 

@@ -25,13 +25,23 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon on free ports and waits until it serves.
+    /// Starts a daemon on free ports and waits until it serves. It serves anyone.
     pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
         Self::start_at(kubeconfig, "127.0.0.1:0", arguments).await
     }
 
     /// Starts a daemon on a given address.
     pub async fn start_at(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
+        let open = [&["--insecure-allow-anyone"], arguments].concat();
+        Self::run(kubeconfig, address, &open).await
+    }
+
+    /// Starts a daemon on free ports that asks the apiserver about its callers.
+    pub async fn guarded(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::run(kubeconfig, "127.0.0.1:0", arguments).await
+    }
+
+    async fn run(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_informerd"))
             .arg("serve")
             .args(["--listen", address, "--admin-listen", "127.0.0.1:0"])
@@ -72,6 +82,11 @@ impl Daemon {
                 );
             }
         }
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().clone()
     }
 
     /// Where it serves gRPC.

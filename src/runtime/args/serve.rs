@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  informerd serve --context staging
+  informerd serve --context staging --insecure-allow-anyone
   informerd serve --resources pods,deployments.apps --history-age 10m")]
 pub(in crate::runtime) struct ServeArgs {
     #[command(flatten)]

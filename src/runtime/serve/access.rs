@@ -21,7 +21,7 @@ const TRIALS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_se
 ///
 /// # Errors
 /// The flags contradict each other.
-pub(super) async fn gate(
+pub(super) fn gate(
     args: &AccessArgs,
     client: ApiClient,
     readiness: &Arc<Readiness>,

@@ -34,6 +34,10 @@ class _AvailabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """The apiserver offers no watch on it."""
     AVAILABILITY_DISABLED: _Availability.ValueType  # 3
     """The operator of this daemon has not enabled it."""
+    AVAILABILITY_FORBIDDEN: _Availability.ValueType  # 4
+    """The caller may not list and watch it in the whole cluster. It may still be allowed to in some
+    namespaces, by name, or by a selector: only the attempt tells.
+    """
 
 class Availability(_Availability, metaclass=_AvailabilityEnumTypeWrapper):
     """Availability tells whether a resource can be watched here."""
@@ -46,6 +50,10 @@ AVAILABILITY_NOT_WATCHABLE: Availability.ValueType  # 2
 """The apiserver offers no watch on it."""
 AVAILABILITY_DISABLED: Availability.ValueType  # 3
 """The operator of this daemon has not enabled it."""
+AVAILABILITY_FORBIDDEN: Availability.ValueType  # 4
+"""The caller may not list and watch it in the whole cluster. It may still be allowed to in some
+namespaces, by name, or by a selector: only the attempt tells.
+"""
 global___Availability = Availability
 
 @typing.final
