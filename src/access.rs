@@ -24,6 +24,7 @@ mod grant;
 mod identity;
 mod key;
 mod quota;
+mod ready;
 mod recheck;
 mod review;
 mod reviews;

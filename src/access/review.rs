@@ -34,6 +34,9 @@ pub(super) enum ReviewError {
     /// There is no answer in time, or no connection.
     #[error("no answer to a review: {0}")]
     NoAnswer(String),
+    /// It says no, and is not ready to say anything.
+    #[error("the apiserver is starting, and does not know yet who may what")]
+    Starting,
     /// The answer is none that can be understood.
     #[error("the answer to a review can't be used: {0}")]
     Unusable(&'static str),
@@ -48,6 +51,9 @@ pub(super) trait Reviewer: Send + Sync + 'static {
         bearer: &Bearer,
         audiences: &[String],
     ) -> BoxFuture<'static, Result<Option<Identity>, ReviewError>>;
+
+    /// Whether the apiserver knows all that it decides by.
+    fn ready(&self) -> BoxFuture<'static, Result<bool, ReviewError>>;
 
     /// Whether a user may.
     fn access(
@@ -76,6 +82,18 @@ impl Reviewer for Apiserver {
         Box::pin(async move {
             let status = create(client, TOKEN_REVIEWS, "tokenreviews", review).await?;
             judge_token(status, &audiences)
+        })
+    }
+
+    /// Everybody may ask by default (`system:public-info-viewer`). Where that was taken away there
+    /// is nothing to go by.
+    fn ready(&self) -> BoxFuture<'static, Result<bool, ReviewError>> {
+        let client = self.0.clone();
+        let request = Request::get("/readyz").body(Body::empty());
+        let request = request.expect("the path is a constant");
+        Box::pin(async move {
+            let response = client.send(request).await.map_err(no_answer)?;
+            Ok(!response.status().is_server_error())
         })
     }
 

@@ -18,6 +18,7 @@ use super::{
     certificate,
     desk::Desk,
     key::{Key, Keyring},
+    ready::Ready,
     review::{ReviewError, Reviewer, access_spec},
 };
 
@@ -58,6 +59,7 @@ impl Pace {
 pub(super) struct Reviews {
     reviewer: Arc<dyn Reviewer>,
     keyring: Keyring,
+    ready: Ready,
     /// Whom tokens have to be for. Never empty.
     audiences: Vec<String>,
     /// Whether tokens for the apiserver itself will do as well.
@@ -78,6 +80,7 @@ impl Reviews {
         Self {
             reviewer,
             keyring: Keyring::new(),
+            ready: Ready::default(),
             audiences,
             accept_apiserver,
             tokens: Cache::new(desk.clone()),
@@ -142,8 +145,10 @@ impl Reviews {
         let token = [&b"token"[..], bearer.expose().as_bytes()];
         let key = self.keyring.key(token.into_iter().chain(parts));
         let ask = || {
-            let review = self.reviewer.token(bearer, audiences);
-            self.in_turn(pace, async { Ok(review.await?.map(Arc::new)) })
+            let (bearer, audiences) = (bearer.clone(), audiences.to_vec());
+            let review = move |reviewer: &dyn Reviewer| reviewer.token(&bearer, &audiences);
+            let known = self.in_turn(pace, review, Option::is_none);
+            Box::pin(async { Ok(known.await?.map(Arc::new)) }) as BoxFuture<'static, _>
         };
         let answer = self.tokens.get(key, pace.age, true, ask).await;
         answer.map_err(|error| self.unverified(&error))
@@ -195,8 +200,9 @@ impl Reviews {
         let key = self.keyring.key([&b"access"[..], spec.as_bytes()]);
         let keep = spec.len() <= MAX_KEPT;
         let ask = || {
-            let review = self.reviewer.access(identity, question);
-            self.in_turn(pace, review)
+            let (identity, question) = (identity.clone(), question.clone());
+            let review = move |reviewer: &dyn Reviewer| reviewer.access(&identity, &question);
+            self.in_turn(pace, review, |allowed| !allowed)
         };
         let answer = self.decisions.get(key, pace.age, keep, ask).await;
         answer.map_err(|error| self.unverified(&error))
@@ -234,17 +240,23 @@ impl Reviews {
         self.keyring.key([&caller[..], asked.as_bytes()])
     }
 
-    /// Puts a review into its lane.
-    fn in_turn<T: 'static>(
+    /// Puts a review into its lane. A no is one of an apiserver that knows what it says.
+    fn in_turn<T: Send + 'static>(
         &self,
         pace: Pace,
-        review: impl Future<Output = Result<T, ReviewError>> + Send + 'static,
+        review: impl Fn(&dyn Reviewer) -> BoxFuture<'static, Result<T, ReviewError>>
+        + Send
+        + Sync
+        + 'static,
+        is_no: impl Fn(&T) -> bool + Send + Sync + 'static,
     ) -> BoxFuture<'static, Result<T, ReviewError>> {
         let lane = self.lanes[usize::from(pace.again)].clone();
+        let (reviewer, ready) = (self.reviewer.clone(), self.ready.clone());
         Box::pin(async move {
             let turn = lane.acquire().await;
             let _turn = turn.expect("the semaphore is never closed");
-            review.await
+            let reviewer = &*reviewer;
+            ready.sure(reviewer, || review(reviewer), is_no).await
         })
     }
 

@@ -23,6 +23,9 @@ struct State {
     /// Pairs of user and resource.
     allowed: Vec<(String, String)>,
     down: bool,
+    /// Not ready, and it denies everything.
+    starting: bool,
+    asked_ready: u32,
     token_reviews: u32,
     access_reviews: u32,
 }
@@ -61,6 +64,16 @@ impl Script {
         self.0.lock().down = down;
     }
 
+    /// Like an apiserver that serves and does not know its roles yet.
+    pub(super) fn starting(&self, starting: bool) {
+        self.0.lock().starting = starting;
+    }
+
+    /// How often it was asked whether it is ready.
+    pub(super) fn asked_ready(&self) -> u32 {
+        self.0.lock().asked_ready
+    }
+
     /// How many reviews of tokens and of access there were.
     pub(super) fn counts(&self) -> (u32, u32) {
         let state = self.0.lock();
@@ -88,6 +101,13 @@ impl Reviewer for Script {
         std::future::ready(answer).boxed()
     }
 
+    fn ready(&self) -> BoxFuture<'static, Result<bool, ReviewError>> {
+        let mut state = self.0.lock();
+        state.asked_ready += 1;
+        let ready = !state.starting;
+        std::future::ready(Ok(ready)).boxed()
+    }
+
     fn access(
         &self,
         identity: &Identity,
@@ -102,7 +122,7 @@ impl Reviewer for Script {
         let asked = (identity.username.clone(), resource.to_owned());
         let answer = match state.down {
             true => Err(ReviewError::Status(503)),
-            false => Ok(state.allowed.contains(&asked)),
+            false => Ok(!state.starting && state.allowed.contains(&asked)),
         };
         std::future::ready(answer).boxed()
     }

@@ -310,6 +310,31 @@ async fn the_streams_of_a_caller_are_checked_together() {
 }
 
 #[tokio::test]
+async fn a_no_counts_only_from_an_apiserver_that_is_ready() {
+    let script = script();
+    let (gate, mut work) = gate(&script, &hasty());
+    let mut stream = Stream::open(&gate).await;
+    assert_eq!(script.asked_ready(), 0, "a yes needs no proof");
+    script.starting(true);
+    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let denied = gate.permit::<Get>(&jane, everything("pods")).await;
+    assert_eq!(denied.expect_err("starting"), Refusal::Unverified);
+    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Held);
+    script.starting(false);
+    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Good);
+    let denied = gate.permit::<Get>(&jane, everything("secrets")).await;
+    assert!(matches!(denied, Err(Refusal::Denied(_))), "{denied:?}");
+    let asked = script.asked_ready();
+    let denied = gate.permit::<Get>(&jane, everything("nodes")).await;
+    assert!(matches!(denied, Err(Refusal::Denied(_))), "{denied:?}");
+    assert_eq!(
+        script.asked_ready(),
+        asked,
+        "one word is good for many answers"
+    );
+}
+
+#[tokio::test]
 async fn the_self_test_says_what_is_missing() {
     let script = script();
     let (gate, _work) = gate(&script, &policy());

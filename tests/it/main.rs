@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
+mod access;
 mod admin;
 mod bad_input;
 mod cli;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(readme::trials());
+    trials.extend(access::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
     #[cfg(feature = "demo")]
