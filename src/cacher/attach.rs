@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cachers, Lease, catch_up::CaughtUp};
 use crate::{
-    resource::{ResourceInfo, ResourceVersion},
+    resource::{ResourceVersion, Source},
     selector::Query,
     store::Located,
     subscription::{
@@ -15,8 +15,8 @@ use crate::{
 /// A request for a subscription; everything in it has been validated.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    /// The resource.
-    pub info: ResourceInfo,
+    /// What is watched for it.
+    pub source: Source,
     /// What of it.
     pub query: Query,
     /// From where.
@@ -57,7 +57,7 @@ impl Cachers {
     /// The reason why there is no stream; what it waited for if it would only begin after its
     /// planned end. Cancel safe.
     pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let lease = self.lease(&watch.info);
+        let lease = self.lease(&watch.source);
         let planned = async {
             lease.synced().await?;
             plan(&lease, &watch).await
@@ -145,6 +145,7 @@ async fn resume(lease: &Lease, position: Position, on_expired: OnExpired) -> Res
                 epoch,
             });
         }
+        CaughtUp::Forbidden => return Err(lease.forbidden()),
         CaughtUp::Unavailable => return Err(Closed::UpstreamDown),
         CaughtUp::Future => {
             let reached = lease.reached(&version).await;

@@ -1,4 +1,4 @@
-//! Finds or makes the cacher of a resource.
+//! Finds or makes the cacher of a source.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{Gvr, ResourceInfo},
+    resource::{OutOfReach, Reach, ResourceInfo, Source, SourceKey},
     subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse},
 };
 
@@ -32,6 +32,8 @@ pub struct Settings {
     pub reflector: ReflectorOptions,
     /// Identifies the cluster in tokens.
     pub cluster: [u8; 8],
+    /// Which namespaces are watched, each by itself; or the whole cluster.
+    pub reach: Reach,
 }
 
 /// All cachers of the process.
@@ -40,14 +42,14 @@ pub struct Cachers {
     settings: Settings,
     drain: Arc<Drain>,
     spawn: Spawn,
-    cachers: Mutex<BTreeMap<Gvr, Arc<Cacher>>>,
+    cachers: Mutex<BTreeMap<SourceKey, Arc<Cacher>>>,
 }
 
 /// Sizes and counts of one cacher, for metrics.
 #[derive(Debug, Clone)]
 pub struct CacherSize {
-    /// The resource.
-    pub gvr: Gvr,
+    /// The resource, in the whole cluster or in one namespace.
+    pub source: Source,
     /// What the feed holds.
     pub feed: FeedSize,
     /// What it has got to.
@@ -78,30 +80,42 @@ impl Cachers {
         &self.drain
     }
 
-    /// Reserves the cacher of a resource; its watch runs at least as long as the lease is held.
-    pub fn lease(&self, info: &ResourceInfo) -> Lease {
+    /// What is watched for those who ask for a resource in these namespaces; none means all.
+    ///
+    /// # Errors
+    /// No single watch covers them.
+    pub fn source<S: AsRef<str>>(
+        &self,
+        info: &ResourceInfo,
+        namespaces: &[S],
+    ) -> Result<Source, OutOfReach> {
+        self.settings.reach.source(info, namespaces)
+    }
+
+    /// Reserves the cacher of a source; its watch runs at least as long as the lease is held.
+    pub fn lease(&self, source: &Source) -> Lease {
         let mut cachers = self.cachers.lock();
-        let cacher = match cachers.get(&info.gvr) {
+        let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
             None => {
-                let cacher = self.make(info);
-                cachers.insert(info.gvr.clone(), cacher.clone());
+                let cacher = self.make(source);
+                cachers.insert(source.key(), cacher.clone());
                 cacher
             }
         };
         Lease::new(cacher, self.settings.sync_deadline)
     }
 
-    fn make(&self, info: &ResourceInfo) -> Arc<Cacher> {
+    fn make(&self, source: &Source) -> Arc<Cacher> {
         let settings = &self.settings;
         let feed = Feed::new(
-            info.gvr.clone(),
+            source.gvr().clone(),
             settings.cluster,
             settings.limits,
             self.drain.clone(),
         );
         let (catch_up, requests) = CatchUp::new();
-        let cacher = Arc::new(Cacher::new(info.clone(), feed, catch_up));
+        let cacher = Arc::new(Cacher::new(source.clone(), feed, catch_up));
         let life = lifecycle::Life {
             client: self.client.clone(),
             cacher: cacher.clone(),
@@ -109,7 +123,7 @@ impl Cachers {
             linger: settings.linger,
             options: settings.reflector.clone(),
         };
-        (self.spawn)(format!("cacher {}", info.gvr), Box::pin(life.run()));
+        (self.spawn)(format!("cacher {source}"), Box::pin(life.run()));
         cacher
     }
 
@@ -120,13 +134,13 @@ impl Cachers {
         }
     }
 
-    /// Sizes and counts, by resource.
+    /// Sizes and counts, by resource and namespace.
     pub fn sizes(&self) -> Vec<CacherSize> {
         let cachers: Vec<_> = self.cachers.lock().values().cloned().collect();
         cachers
             .iter()
             .map(|cacher| CacherSize {
-                gvr: cacher.info.gvr.clone(),
+                source: cacher.source.clone(),
                 feed: cacher.feed.size(),
                 pulse: cacher.feed.pulse().borrow().clone(),
                 stats: cacher.stats.clone(),

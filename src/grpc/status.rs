@@ -104,6 +104,13 @@ pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
             message,
             Duration::from_secs(5),
         ),
+        // It is tried again after half a minute at most.
+        Closed::UpstreamForbidden { .. } => retry(
+            Code::Unavailable,
+            "UPSTREAM_FORBIDDEN",
+            message,
+            Duration::from_secs(15),
+        ),
         Closed::NotServed => refuse(Code::NotFound, "RESOURCE_NOT_SERVED", message),
     }
 }

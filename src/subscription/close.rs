@@ -40,6 +40,15 @@ pub enum Closed {
     /// There is no live watch upstream, and the client did not accept a stale state.
     #[error("the watch upstream is down")]
     UpstreamDown,
+    /// The apiserver refuses the daemon itself.
+    #[error(
+        "the daemon may not list and watch {subject}: \
+         grant its service account list and watch"
+    )]
+    UpstreamForbidden {
+        /// The resource, with the namespace if it is only one.
+        subject: String,
+    },
     /// The resource is not served any more.
     #[error("the resource is not served any more")]
     NotServed,
@@ -56,6 +65,7 @@ impl Closed {
             Self::Draining => "draining",
             Self::NotSynced => "not_synced",
             Self::UpstreamDown => "upstream_down",
+            Self::UpstreamForbidden { .. } => "upstream_forbidden",
             Self::NotServed => "not_served",
         }
     }
