@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{OutOfReach, Reach, ResourceInfo, Source, SourceKey},
-    subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse},
+    resource::{Gvr, OutOfReach, Reach, ResourceInfo, Source, SourceKey},
+    subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -125,6 +125,18 @@ impl Cachers {
         };
         (self.spawn)(format!("cacher {source}"), Box::pin(life.run()));
         cacher
+    }
+
+    /// Whether the apiserver refuses the daemon a resource, as far as it has been asked: somewhere,
+    /// and it is watched nowhere.
+    pub fn is_forbidden(&self, gvr: &Gvr) -> bool {
+        let cachers = self.cachers.lock();
+        let own = cachers.values().filter(|cacher| cacher.source.gvr() == gvr);
+        let pulses: Vec<Pulse> = own
+            .map(|cacher| cacher.feed.pulse().borrow().clone())
+            .collect();
+        let watched = |pulse: &Pulse| pulse.health == Some(UpstreamHealth::Healthy);
+        pulses.iter().any(|pulse| pulse.forbidden) && !pulses.iter().any(watched)
     }
 
     /// Wakes all streams, so that they notice a drain.

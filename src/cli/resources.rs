@@ -129,6 +129,7 @@ impl<'a> Row<'a> {
                 Availability::Available => "yes",
                 Availability::NotWatchable => "no, not watchable",
                 Availability::Disabled => "no, disabled",
+                Availability::ForbiddenUpstream => "no, forbidden to the daemon",
                 Availability::Unspecified => "unknown",
             },
         }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::{Offer, frames};
-use crate::proto::v1::{
-    self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
+use crate::{
+    cacher::Cachers,
+    proto::v1::{
+        self, Availability, ListResourcesRequest, ListResourcesResponse,
+        resource_service_server::ResourceService,
+    },
 };
 
 /// The resource service.
 #[derive(Debug, Clone)]
 pub(super) struct ResourceApi {
     pub(super) offer: Arc<Offer>,
+    pub(super) cachers: Arc<Cachers>,
 }
 
 #[tonic::async_trait]
@@ -30,7 +35,12 @@ impl ResourceService for ResourceApi {
                 namespaced: info.namespaced,
                 short_names: info.short_names,
                 preferred: info.preferred,
-                availability: availability.into(),
+                availability: match availability {
+                    Availability::Available if self.cachers.is_forbidden(&info.gvr) => {
+                        Availability::ForbiddenUpstream.into()
+                    }
+                    other => other.into(),
+                },
             })
             .collect();
         Ok(Response::new(ListResourcesResponse { resources }))

@@ -58,10 +58,10 @@ impl Api {
         };
         let objects = ObjectServiceServer::new(ObjectApi {
             offer: offer.clone(),
-            cachers,
+            cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
-        let resources = ResourceServiceServer::new(ResourceApi { offer })
+        let resources = ResourceServiceServer::new(ResourceApi { offer, cachers })
             .max_decoding_message_size(framing::REQUEST_BYTES);
         let reflection = || {
             tonic_reflection::server::Builder::configure()

@@ -18,6 +18,7 @@ mod kube;
 mod readme;
 mod request;
 mod restarts;
+mod rights;
 mod scale;
 mod stage;
 mod subscriber;
