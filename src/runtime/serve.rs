@@ -105,8 +105,7 @@ impl Daemon {
     /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
     pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
         listen::check(&args.listen, &args.access)?;
-        let allowed = AllowList::parse(&args.resources).context("--resources")?;
-        let reach = Reach::parse(&args.namespaces).context("--namespaces")?;
+        let (allowed, reach) = offered(&args)?;
         let listener = listen::bind(args.listen.listen, "--listen").await?;
         let admin = listen::bind(args.listen.admin_listen, "--admin-listen").await?;
         let address = listener.local_addr()?;
@@ -131,11 +130,7 @@ impl Daemon {
         let counters = Counters::default();
         let stats = Arc::new(transport::Stats::default());
         let (reporter, health) = tonic_health::server::health_reporter();
-        for service in SERVICES {
-            reporter
-                .set_service_status(service, ServingStatus::Serving)
-                .await;
-        }
+        report(&reporter, ServingStatus::Serving).await;
         let metrics = Metrics {
             cachers: cachers.clone(),
             counters: counters.clone(),
@@ -158,7 +153,6 @@ impl Daemon {
         parts.readiness.ready();
         let admin = parts.admin.local_addr()?;
         info!(%address, %admin, resources = %allowed, namespaces = %reach, "serving");
-        warn_of_secrets(&allowed);
         Ok(Self {
             address,
             parts,
@@ -186,12 +180,7 @@ impl Daemon {
         let draining = async {
             stop.cancelled().await;
             parts.readiness.drain();
-            for service in SERVICES {
-                parts
-                    .reporter
-                    .set_service_status(service, ServingStatus::NotServing)
-                    .await;
-            }
+            report(&parts.reporter, ServingStatus::NotServing).await;
             parts.drain.begin();
             parts.cachers.wake_all();
             std::future::pending::<()>().await
@@ -208,14 +197,25 @@ impl Daemon {
     }
 }
 
-/// Naming them is enough to serve them, so it should not happen unnoticed.
-fn warn_of_secrets(allowed: &AllowList) {
+/// Tells the health of all services.
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Which resources are offered, and in which namespaces.
+fn offered(args: &ServeArgs) -> anyhow::Result<(AllowList, Reach)> {
+    let allowed = AllowList::parse(&args.resources).context("--resources")?;
+    let reach = Reach::parse(&args.namespaces).context("--namespaces")?;
+    // Naming them is enough to serve them, so it should not happen unnoticed.
     if allowed.names_secrets() {
         warn!(
             "secrets are named in --resources: their data is held in memory and delivered to \
              whoever may read them; the annotation last-applied-configuration is cut out"
         );
     }
+    Ok((allowed, reach))
 }
 
 fn limits(args: &ServeArgs) -> Limits {

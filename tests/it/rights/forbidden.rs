@@ -1,5 +1,7 @@
 //! What the daemon itself may not read: told as such, never blamed on a caller, and no lasting state.
 
+use std::time::Duration;
+
 use informerd::proto::v1::{
     Availability, EventType::Added, ListResourcesRequest, SnapshotStart, UpstreamHealth,
     frame::Frame, resource_service_client::ResourceServiceClient, watch_request::Start,
@@ -174,10 +176,13 @@ async fn a_right_to_watch_alone_reaches_no_further_back(kind: Kind) {
 /// serving whoever accepts that; and nothing is missing when the right is back.
 async fn a_lost_right_ends_no_stream(kind: Kind) {
     let world = World::new(kind, "lost-right", &[MAPS], &[]).await;
-    let ask = Ask::of(MAPS).namespace(&world.namespace);
+    // Long after all of it: streams here aren't read all the time.
+    let calm = Duration::from_secs(60);
+    let ask = Ask::of(MAPS).namespace(&world.namespace).bookmarks(calm);
     world.create_map("first", json!({})).await;
     let mut reader = world.synced("reader", &ask, 1).await;
-    refuse(&world, Verb::Any);
+    refuse(&world, Verb::Watch);
+    refuse(&world, Verb::List);
     let cluster = world.stage.simulated().expect("only simulated").clone();
     cluster.break_watches(MAPS, Disruption::End);
     loop {
