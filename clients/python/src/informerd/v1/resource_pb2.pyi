@@ -34,6 +34,10 @@ class _AvailabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """The apiserver offers no watch on it."""
     AVAILABILITY_DISABLED: _Availability.ValueType  # 3
     """The operator of this daemon has not enabled it."""
+    AVAILABILITY_FORBIDDEN_UPSTREAM: _Availability.ValueType  # 5
+    """The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
+    service account list and watch. It is tried again as long as somebody subscribes.
+    """
 
 class Availability(_Availability, metaclass=_AvailabilityEnumTypeWrapper):
     """Availability tells whether a resource can be watched here."""
@@ -46,6 +50,10 @@ AVAILABILITY_NOT_WATCHABLE: Availability.ValueType  # 2
 """The apiserver offers no watch on it."""
 AVAILABILITY_DISABLED: Availability.ValueType  # 3
 """The operator of this daemon has not enabled it."""
+AVAILABILITY_FORBIDDEN_UPSTREAM: Availability.ValueType  # 5
+"""The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
+service account list and watch. It is tried again as long as somebody subscribes.
+"""
 global___Availability = Availability
 
 @typing.final
