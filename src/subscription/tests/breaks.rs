@@ -124,7 +124,12 @@ fn upstream_is_told_when_it_changes_and_at_the_start_only_if_it_is_bad() {
     assert_eq!(told.all(), ["upstream Degraded"]);
     let mut late = Told::new(&feed, "", begin(after(&feed, 1000)));
     assert_eq!(late.all(), ["started Resumed 0", "upstream Degraded"]);
+    // Another reason for the same is no news to those who have begun.
+    feed.set_health(UpstreamHealth::Degraded, Some(Obstacle::Forbidden));
+    assert_eq!(told.all(), [""; 0]);
+    assert!(feed.pulse().borrow().forbidden);
     feed.set_health(UpstreamHealth::Healthy, None);
+    assert!(!feed.pulse().borrow().forbidden);
     assert_eq!(told.all(), ["upstream Healthy"]);
 }
 

@@ -1,7 +1,5 @@
 //! What the daemon itself may not read: told as such, never blamed on a caller, and no lasting state.
 
-use std::time::Duration;
-
 use informerd::proto::v1::{
     Availability, EventType::Added, ListResourcesRequest, SnapshotStart, UpstreamHealth,
     frame::Frame, resource_service_client::ResourceServiceClient, watch_request::Start,
@@ -11,7 +9,7 @@ use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::account::Account;
+use super::{CALM, account::Account};
 use crate::{
     bad_input::refusal::{Call, check, judge, refused},
     conformance::scenarios,
@@ -30,6 +28,10 @@ scenarios![
 
 const MAPS: &str = "configmaps";
 const FORBIDDEN: &str = "informerd_upstream_forbidden";
+
+fn maps(namespace: &str) -> Ask {
+    Ask::of(MAPS).namespace(namespace).bookmarks(CALM)
+}
 
 /// Refuses what the daemon asks about config maps, for as long as the faults aren't withdrawn.
 fn refuse(world: &World, verb: Verb) {
@@ -84,7 +86,7 @@ async fn a_missing_right_is_named_and_heals(kind: Kind) {
     refuse(&world, Verb::Any);
     assert_eq!(availability(&world).await, Availability::Available);
 
-    let ask = Ask::of(MAPS).namespace(&namespace);
+    let ask = maps(&namespace);
     let forbidden = refused(Code::Unavailable, "UPSTREAM_FORBIDDEN");
     for call in Call::filtered(named(MAPS), ask.message.filter.clone().unwrap_or_default()) {
         let text = check(&world.channel(), call, "", forbidden).await;
@@ -132,7 +134,7 @@ async fn a_missing_right_is_named_and_heals(kind: Kind) {
 async fn a_right_to_watch_alone_reaches_no_further_back(kind: Kind) {
     let mut world = World::new(kind, "watch-alone", &[MAPS], &[]).await;
     let namespace = world.namespace.clone();
-    let ask = Ask::of(MAPS).namespace(&namespace);
+    let ask = maps(&namespace);
     let created = world.create_map("first", json!({})).await;
     world.touch_map("first", "1").await;
     let account = Account::new(&world).await;
@@ -176,9 +178,7 @@ async fn a_right_to_watch_alone_reaches_no_further_back(kind: Kind) {
 /// serving whoever accepts that; and nothing is missing when the right is back.
 async fn a_lost_right_ends_no_stream(kind: Kind) {
     let world = World::new(kind, "lost-right", &[MAPS], &[]).await;
-    // Long after all of it: streams here aren't read all the time.
-    let calm = Duration::from_secs(60);
-    let ask = Ask::of(MAPS).namespace(&world.namespace).bookmarks(calm);
+    let ask = maps(&world.namespace);
     world.create_map("first", json!({})).await;
     let mut reader = world.synced("reader", &ask, 1).await;
     refuse(&world, Verb::Watch);

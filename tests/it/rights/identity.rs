@@ -4,7 +4,7 @@ use informerd::proto::v1::StartOutcome;
 use informerd_support::simulation::{Action, Fault, Verb};
 use serde_json::json;
 
-use super::account::Account;
+use super::{CALM, account::Account};
 use crate::{
     bad_input::sentence,
     cli::run::{Run, informerd},
@@ -28,7 +28,7 @@ async fn the_operator_names_a_cluster_that_can_not_be_asked(kind: Kind) {
     account
         .grant(&world, &namespace, &[MAPS], &["list", "watch"])
         .await;
-    let ask = Ask::of(MAPS).namespace(&namespace);
+    let ask = Ask::of(MAPS).namespace(&namespace).bookmarks(CALM);
     let mut reader = world.synced("reader", &ask, 0).await;
     let created = world.create_map("first", json!({})).await;
     reader.events_until(created).await;

@@ -8,7 +8,7 @@ use informerd::proto::v1::{
 use serde_json::json;
 use tonic::Code;
 
-use super::account::Account;
+use super::{CALM, account::Account};
 use crate::{
     bad_input::refusal::{Call, check, refused},
     conformance::scenarios,
@@ -30,7 +30,7 @@ const MAPS: &str = "configmaps";
 const READ: &[&str] = &["list", "watch"];
 
 fn maps(namespace: &str) -> Ask {
-    Ask::of(MAPS).namespace(namespace)
+    Ask::of(MAPS).namespace(namespace).bookmarks(CALM)
 }
 
 async fn create(world: &World, namespace: &str, name: &str) -> u64 {
@@ -69,7 +69,9 @@ async fn namespaces_are_watched_one_by_one(kind: Kind) {
         in_a.push(world.synced(name, &maps(&a), 1).await);
     }
     let mut in_b = world.synced("b", &maps(&b), 1).await;
-    let nodes = world.watch("nodes", &Ask::of("nodes")).await;
+    let nodes = world
+        .watch("nodes", &Ask::of("nodes").bookmarks(CALM))
+        .await;
     create(&world, &foreign, "second").await;
     let added = create(&world, &a, "second").await;
     let other = create(&world, &b, "second").await;

@@ -1,7 +1,5 @@
 //! Secrets, where they are named: without the annotation that repeats them, on every way to a reader.
 
-use std::time::Duration;
-
 use informerd::proto::v1::{
     EventType::{Added, Deleted, Modified},
     GetObjectRequest, ListObjectsRequest, Payload, StartOutcome,
@@ -10,6 +8,7 @@ use informerd::proto::v1::{
 use informerd_support::simulation::Disruption;
 use serde_json::{Value, json};
 
+use super::CALM;
 use crate::{
     conformance::scenarios,
     daemon::Daemon,
@@ -69,9 +68,7 @@ async fn secrets_come_without_last_applied(kind: Kind) {
     let mut world = World::new(kind, "secrets", &[SECRETS], &arguments).await;
     assert!(world.daemon.has_logged("secrets are named in --resources"));
     create(&world, "first", "x").await;
-    let ask = Ask::of(SECRETS)
-        .namespace(&world.namespace)
-        .bookmarks(Duration::from_secs(3));
+    let ask = Ask::of(SECRETS).namespace(&world.namespace).bookmarks(CALM);
     let mut whole = ask.clone();
     whole.message.payload = Some(Payload {
         include_old_object: true,

@@ -36,7 +36,7 @@ async fn moved_on(subscriber: &mut Subscriber, version: u64) {
 async fn round(world: &World, number: usize, tokens: &[(String, usize)]) -> Vec<(String, usize)> {
     let ask = Ask::of(MAPS)
         .namespace(&world.namespace)
-        .bookmarks(Duration::from_secs(2));
+        .bookmarks(Duration::from_secs(3));
     let step = format!("round {number}");
     let last = world.touch_map("own", &step).await;
     let mut own = Vec::new();
@@ -50,6 +50,8 @@ async fn round(world: &World, number: usize, tokens: &[(String, usize)]) -> Vec<
         own.push(reader);
     }
     let mut reader = own.pop().expect("there are tokens");
+    // Only this one is read on.
+    drop(own);
     let change = reader.token();
     let elsewhere = world.kube.namespace("elsewhere").await;
     let object = kube::config_map("other", json!({}), json!({}));
