@@ -91,7 +91,7 @@ mod tests {
             (format!(r#"{{{last},"b":"1"}}"#), r#"{"b":"1"}"#.to_owned()),
             (
                 format!(r#"{{"a":"\"x\"","b" : "1" , {last} }}"#),
-                r#"{"a":"\"x\"","b" : "1"  }"#.to_owned(),
+                r#"{"a":"\"x\"","b" : "1" }"#.to_owned(),
             ),
             (
                 format!(r#"{{"a":"1",{escaped},"b":"2",{last}}}"#),

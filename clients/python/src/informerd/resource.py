@@ -10,8 +10,8 @@ from informerd.errors import ConfigurationError
 from informerd.v1 import types_pb2
 
 #: Whether a resource can be watched here. NOT_WATCHABLE: the apiserver offers no watch on it.
-#: DISABLED: the operator of the daemon has not enabled it. FORBIDDEN_UPSTREAM: the apiserver refuses
-#: the daemon itself, as far as it has asked.
+#: DISABLED: the operator of the daemon has not enabled it. FORBIDDEN_UPSTREAM: the apiserver
+#: refuses the daemon itself, as far as it has asked.
 Availability: TypeAlias = Literal[
     "AVAILABLE", "NOT_WATCHABLE", "DISABLED", "FORBIDDEN_UPSTREAM", "UNSPECIFIED"
 ]
