@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Request;
 use informerd_support::control_plane::{ControlPlane, User};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, kube::collection, stage::Stage, world::World};
+use crate::{
+    daemon::Daemon,
+    kube::{Kube, collection},
+    stage::Stage,
+    wait::until,
+    world::World,
+};
 
 /// An identity for a daemon. On a simulated cluster, which refuses nobody, grants mean nothing.
 pub struct Account {
@@ -63,6 +70,24 @@ impl Account {
     ) -> String {
         let rule = json!({"apiGroups": [""], "resources": resources, "verbs": verbs});
         self.allow(world, namespace, rule).await
+    }
+
+    /// Takes back what was granted under this name in a namespace, and waits until lists of config
+    /// maps there are refused.
+    pub async fn revoke(&self, world: &World, namespace: &str, name: &str) {
+        if plane(&world.stage).is_none() {
+            return;
+        }
+        let bindings = "rolebindings.rbac.authorization.k8s.io";
+        world.kube.delete(bindings, namespace, name).await;
+        let own = Kube::connect(&self.kubeconfig).await;
+        let path = collection("configmaps", namespace);
+        until("the right is gone", || async {
+            let request = Request::get(&path).body(Vec::new()).expect("a request");
+            let listed = own.client.request::<Value>(request).await;
+            matches!(listed, Err(kube::Error::Api(status)) if status.code == 403)
+        })
+        .await;
     }
 
     /// Grants what the daemon needs to name the cluster.

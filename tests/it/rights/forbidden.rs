@@ -4,7 +4,7 @@ use informerd::proto::v1::{
     Availability, EventType::Added, ListResourcesRequest, SnapshotStart, UpstreamHealth,
     frame::Frame, resource_service_client::ResourceServiceClient, watch_request::Start,
 };
-use informerd_support::simulation::{Action, Disruption, Fault, Verb};
+use informerd_support::simulation::{Action, Fault, Verb};
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -13,7 +13,9 @@ use super::{CALM, account::Account};
 use crate::{
     bad_input::refusal::{Call, check, judge, refused},
     conformance::scenarios,
+    daemon::Daemon,
     request::{Ask, named},
+    restarts::proxy::Proxy,
     stage::Kind,
     subscriber::{Subscriber, reason},
     wait::until,
@@ -23,10 +25,11 @@ use crate::{
 scenarios![
     a_missing_right_is_named_and_heals,
     a_right_to_watch_alone_reaches_no_further_back,
-    a_lost_right_ends_no_stream: "a real apiserver ends no watch when rights are taken away",
+    a_lost_right_ends_no_stream,
 ];
 
 const MAPS: &str = "configmaps";
+const READ: &[&str] = &["list", "watch"];
 const FORBIDDEN: &str = "informerd_upstream_forbidden";
 
 fn maps(namespace: &str) -> Ask {
@@ -104,9 +107,7 @@ async fn a_missing_right_is_named_and_heals(kind: Kind) {
     assert_eq!(availability(&world).await, Availability::ForbiddenUpstream);
     assert_eq!(world.daemon.page("/readyz").await.0, 200);
 
-    account
-        .grant(&world, &namespace, &[MAPS], &["list", "watch"])
-        .await;
+    account.grant(&world, &namespace, &[MAPS], READ).await;
     stop_refusing(&world);
     until("the daemon has noticed", || async {
         match snapshot(&world, "impatient", &ask).await {
@@ -177,14 +178,26 @@ async fn a_right_to_watch_alone_reaches_no_further_back(kind: Kind) {
 /// Those who are synced keep their streams and are told that news are late; the cache goes on
 /// serving whoever accepts that; and nothing is missing when the right is back.
 async fn a_lost_right_ends_no_stream(kind: Kind) {
-    let world = World::new(kind, "lost-right", &[MAPS], &[]).await;
-    let ask = maps(&world.namespace);
+    let mut world = World::new(kind, "lost-right", &[MAPS], &[]).await;
+    let namespace = world.namespace.clone();
+    let ask = maps(&namespace);
     world.create_map("first", json!({})).await;
+    let account = Account::new(&world).await;
+    account.grant_identity(&world).await;
+    let granted = account.grant(&world, &namespace, &[MAPS], READ).await;
+    // An apiserver ends no watch when rights are taken away: the wire breaks.
+    let wire = Proxy::start(account.kubeconfig()).await;
+    let daemon = Daemon::start(wire.kubeconfig(), &["--namespaces", &namespace]).await;
+    world.replace_daemon(daemon).await;
     let mut reader = world.synced("reader", &ask, 1).await;
     refuse(&world, Verb::Watch);
     refuse(&world, Verb::List);
-    let cluster = world.stage.simulated().expect("only simulated").clone();
-    cluster.break_watches(MAPS, Disruption::End);
+    account.revoke(&world, &namespace, &granted).await;
+    wire.cut();
+    until("the daemon knows what it lacks", || async {
+        world.daemon.metric(FORBIDDEN, MAPS).await > 0.0
+    })
+    .await;
     loop {
         match reader.frame().await {
             Frame::UpstreamState(state) if state.health() == UpstreamHealth::Degraded => break,
@@ -202,10 +215,10 @@ async fn a_lost_right_ends_no_stream(kind: Kind) {
     let refused = refused.err().expect("there is no live watch");
     assert_eq!(reason(&refused), "UPSTREAM_FORBIDDEN");
     assert_eq!(availability(&world).await, Availability::ForbiddenUpstream);
+    account.grant(&world, &namespace, &[MAPS], READ).await;
     stop_refusing(&world);
     reader.expect(Added, "second", written).await;
     drop((reader, held));
-    world
-        .finish(&quick(2).requiring(&["DEGRADED", "HEALTHY"]))
-        .await;
+    let expectation = quick(2).requiring(&["DEGRADED", "HEALTHY"]);
+    world.finish(&expectation).await;
 }
