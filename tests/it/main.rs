@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod chart;
 mod cli;
 mod conformance;
 mod daemon;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(readme::trials());
+    trials.extend(chart::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
     #[cfg(feature = "demo")]
