@@ -30,7 +30,7 @@ case ${arch:-$machine} in
 esac
 target=$cpu-unknown-linux-musl
 
-compiler=${CC:-gcc}
+compiler=${CC:-cc}
 [[ $machine == "$cpu" ]] || compiler=$cpu-linux-gnu-gcc
 case $compiler in
     *-linux-gnu-gcc) package=gcc-${compiler%-gcc} package=${package/x86_64/x86-64} ;;

@@ -83,9 +83,6 @@ where
         stage::block_on(async { tokio::time::timeout(LIMIT, run).await })
             .map_err(|_| Failed::from(format!("not over after {LIMIT:?}")))
     });
-    if skipped {
-        trial.with_ignored_flag(true)
-    } else {
-        trial
-    }
+    let skipped = skipped || trial.has_ignored_flag();
+    trial.with_ignored_flag(skipped)
 }

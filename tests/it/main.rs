@@ -15,6 +15,7 @@ mod daemon;
 mod demo;
 mod faults;
 mod http2;
+mod image;
 mod kube;
 mod readme;
 mod request;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(readme::trials());
     trials.extend(chart::trials());
+    trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
     #[cfg(feature = "demo")]
