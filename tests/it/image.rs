@@ -1,11 +1,13 @@
 //! The binary of the image: static, with the list of its crates, and at home in an empty directory.
 
-use std::{env, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output};
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 use libtest_mimic::Trial;
-use tokio::process::Command;
-
-use crate::stage;
 
 /// Where `hack/test.sh` has put what `hack/static.sh` made.
 const VARIABLE: &str = "INFORMERD_STATIC";
@@ -35,12 +37,17 @@ pub fn trials() -> Vec<Trial> {
 fn segments(elf: &[u8]) -> Vec<u32> {
     let number = |at: usize, length: usize| {
         let bytes = &elf[at..at + length];
-        bytes.iter().rev().fold(0_usize, |n, &b| n << 8 | usize::from(b))
+        bytes
+            .iter()
+            .rev()
+            .fold(0_usize, |n, &b| n << 8 | usize::from(b))
     };
     assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "64 bits, little endian");
     let (offset, size, count) = (number(32, 8), number(54, 2), number(56, 2));
     let types = (0..count).map(|index| number(offset + index * size, 4));
-    types.map(|of| u32::try_from(of).expect("4 bytes")).collect()
+    types
+        .map(|of| u32::try_from(of).expect("4 bytes"))
+        .collect()
 }
 
 fn needs_no_loader(elf: Vec<u8>, _: PathBuf) {
@@ -48,7 +55,10 @@ fn needs_no_loader(elf: Vec<u8>, _: PathBuf) {
     const INTERPRETER: u32 = 3;
     let found = segments(&elf);
     assert!(found.contains(&LOAD), "{found:?}");
-    assert!(!found.contains(&INTERPRETER), "it asks for a dynamic loader");
+    assert!(
+        !found.contains(&INTERPRETER),
+        "it asks for a dynamic loader"
+    );
     // This test's own binary is not static: the question can be answered with yes.
     let own = fs::read(env!("CARGO_BIN_EXE_informerd")).expect("readable");
     assert!(segments(&own).contains(&INTERPRETER));
@@ -68,27 +78,24 @@ fn runs_alone(elf: Vec<u8>, _: PathBuf) {
     let alone = root.path().join("informerd");
     fs::write(&alone, elf).expect("writable");
     fs::set_permissions(&alone, fs::Permissions::from_mode(0o755)).expect("ours");
-    let version = stage::block_on(
-        Command::new("unshare")
-            .args(["--user", "--map-root-user", "--root"])
-            .arg(root.path())
-            .args(["/informerd", "--version"])
-            .output(),
-    );
+    let version = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--root"])
+        .arg(root.path())
+        .args(["/informerd", "--version"])
+        .output();
     let version = text(version.expect("unshare of util-linux runs"));
-    assert_eq!(version, format!("informerd {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version,
+        format!("informerd {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 /// The whole daemon, a cluster and its judge.
 fn plays_the_demo(_: Vec<u8>, binary: PathBuf) {
-    let demo = stage::block_on(async {
-        Command::new(binary)
-            .args(["demo", "--for", "3s", "--listen", "127.0.0.1:0"])
-            .env_clear()
-            .kill_on_drop(true)
-            .output()
-            .await
-    });
+    let demo = Command::new(binary)
+        .args(["demo", "--for", "3s", "--listen", "127.0.0.1:0"])
+        .env_clear()
+        .output();
     let said = text(demo.expect("it runs"));
     assert!(said.contains("  ok     a token continued"), "{said}");
 }

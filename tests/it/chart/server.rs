@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::{
     crds,
     helm::{self, Helm},
-    real, value_sets,
+    read, real, value_sets,
 };
 use crate::{
     kube::Kube,
@@ -21,6 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         real("every_set_is_accepted", every_set_is_accepted),
         real("upgrades_keep_the_certificate", upgrades_keep_it),
+        real("recipes_are_accepted", recipes_are_accepted),
     ]
 }
 
@@ -30,6 +31,14 @@ async fn plane() -> (Arc<ControlPlane>, Kube) {
     };
     let kube = Kube::connect(&plane.kubeconfig()).await;
     (plane, kube)
+}
+
+async fn ensure_namespace(kube: &Kube, name: &str) {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let created = kube.try_create("namespaces", "", object).await;
+    let exists =
+        |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 409);
+    assert!(created.as_ref().err().is_none_or(exists), "{created:?}");
 }
 
 /// `kubectl apply` without effect, and with every unknown field an error.
@@ -54,12 +63,7 @@ async fn every_set_is_accepted(helm: Helm) {
     let (plane, kube) = plane().await;
     crds::install(&kube).await;
     for namespace in ["informerd", "informerd-full", "team-a", "team-b"] {
-        let object =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        let created = kube.try_create("namespaces", "", object).await;
-        let exists =
-            |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 409);
-        assert!(created.as_ref().err().is_none_or(exists), "{created:?}");
+        ensure_namespace(&kube, namespace).await;
     }
     let mut kinds = BTreeSet::new();
     for (set, files) in value_sets() {
@@ -86,6 +90,20 @@ async fn every_set_is_accepted(helm: Helm) {
         let refused = refused.expect_err("a wrong field is accepted");
         assert!(refused.contains(wrong.trim_end_matches(':')), "{refused}");
     }
+}
+
+/// What the recipes tell people to apply.
+async fn recipes_are_accepted(_: Helm) {
+    let (plane, kube) = plane().await;
+    ensure_namespace(&kube, "shop").await;
+    let recipes = read("docs/recipes.md");
+    let blocks = recipes.split("```yaml\n").skip(1);
+    let mut accepted = Vec::new();
+    for block in blocks.filter_map(|block| block.split("```").next()) {
+        let answer = dry_run(&plane, block).await;
+        accepted.extend(answer.unwrap_or_else(|error| panic!("{error}\n{block}")));
+    }
+    assert!(accepted.len() >= 5, "recipes are missing: {accepted:#?}");
 }
 
 /// helm itself installs, upgrades and uninstalls; clients go on trusting what they trusted.
