@@ -10,11 +10,11 @@ ARG BUILDARCH
 ARG TARGETARCH
 RUN if [ "$BUILDARCH" != "$TARGETARCH" ]; then \
         case "$TARGETARCH" in \
-            arm64) package=gcc-aarch64-linux-gnu ;; \
-            amd64) package=gcc-x86-64-linux-gnu ;; \
+            arm64) packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;; \
+            amd64) packages="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;; \
             *) echo "no image for $TARGETARCH" >&2; exit 1 ;; \
         esac; \
-        apt-get update && apt-get install --yes --no-install-recommends "$package" && \
+        apt-get update && apt-get install --yes --no-install-recommends $packages && \
         rm -rf /var/lib/apt/lists/*; \
     fi
 WORKDIR /src

@@ -33,10 +33,11 @@ target=$cpu-unknown-linux-musl
 compiler=${CC:-cc}
 [[ $machine == "$cpu" ]] || compiler=$cpu-linux-gnu-gcc
 case $compiler in
-    *-linux-gnu-gcc) package=gcc-${compiler%-gcc} package=${package/x86_64/x86-64} ;;
-    *) package=gcc ;;
+    aarch64-linux-gnu-gcc) packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+    x86_64-linux-gnu-gcc) packages="gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;;
+    *) packages="gcc libc6-dev" ;;
 esac
-need "$compiler" "install a C compiler (Debian: apt-get install $package libc6-dev)"
+need "$compiler" "install a C compiler (Debian: apt-get install $packages)"
 
 if have rustup && ! rustup target list --installed | grep -qx "$target"; then
     rustup target add "$target" >&2
