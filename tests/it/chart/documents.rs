@@ -1,13 +1,16 @@
 //! What stands beside the chart and must not drift from it.
 
-use std::process::Command;
+use std::{fmt::Write as _, fs, process::Command};
 
+use clap::{Arg, CommandFactory as _};
+use informerd::runtime::Cli;
 use libtest_mimic::Trial;
 
 use super::{path, read};
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, fn()); 3] = [
+    let all: [(&str, fn()); 4] = [
+        ("operations_names_every_flag", operations_names_every_flag),
         ("readme_is_fresh", readme_is_fresh),
         ("versions_agree", versions_agree),
         ("the_image_is_built_from_what_it_gets", image_context),
@@ -44,15 +47,76 @@ fn readme_is_fresh() {
         "helm/informerd/values.yaml",
     ] {
         let target = copy.path().join(name);
-        std::fs::create_dir_all(target.parent().expect("a parent")).expect("writable");
+        fs::create_dir_all(target.parent().expect("a parent")).expect("writable");
         let mut text = read(name);
         if name.ends_with("values.yaml") {
             text = text.replace("replicas: 2", "replicas: 5");
         }
-        std::fs::write(target, text).expect("writable");
+        fs::write(target, text).expect("writable");
     }
     let (fresh, said) = check(copy.path());
     assert!(!fresh && said.contains("is stale"), "{said}");
+}
+
+/// The table of flags is what the command line says of itself.
+fn operations_names_every_flag() {
+    const FILE: &str = "docs/operations.md";
+    const HEAD: &str = "| flag | variable | default | meaning |\n|---|---|---|---|\n";
+    let kept = read(FILE);
+    let (before, rest) = kept.split_once(HEAD).expect("the table of flags");
+    let (_, after) = rest.split_once("\n\n").expect("the table ends");
+    let table = flags();
+    let fresh = format!("{before}{HEAD}{}\n{after}", table);
+    if std::env::var_os("INFORMERD_UPDATE_SNAPSHOTS").is_some() {
+        fs::write(path(FILE), &fresh).expect("writable");
+        return;
+    }
+    let stale: Vec<&str> = table.lines().filter(|row| !kept.contains(row)).collect();
+    assert!(
+        kept == fresh,
+        "{FILE} lacks {stale:#?}, or has what is no flag any more; run the test again with \
+         INFORMERD_UPDATE_SNAPSHOTS=1 and commit the file"
+    );
+}
+
+fn flags() -> String {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").expect("the daemon");
+    let mut rows = String::new();
+    let mut count = 0;
+    for flag in serve.get_arguments() {
+        let Some(name) = flag.get_long().filter(|name| *name != "help") else {
+            continue;
+        };
+        count += 1;
+        let variable = flag.get_env().and_then(|name| name.to_str());
+        let variable = variable.unwrap_or_else(|| panic!("--{name} has no twin"));
+        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        writeln!(
+            rows,
+            "| `--{name}` | `{variable}` | {} | {} |",
+            default(flag),
+            help.replace('\n', " ")
+        )
+        .expect("a string takes all");
+    }
+    assert!(count > 15, "too little was found: {count}");
+    rows
+}
+
+fn default(flag: &Arg) -> String {
+    if !flag.get_action().takes_values() {
+        return "off".to_owned();
+    }
+    let values: Vec<_> = flag
+        .get_default_values()
+        .iter()
+        .filter_map(|v| v.to_str())
+        .collect();
+    match values.as_slice() {
+        [] => String::new(),
+        values => format!("`{}`", values.join(",")),
+    }
 }
 
 /// One version each of the product and of Rust.
