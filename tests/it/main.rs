@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod chart;
 mod cli;
 mod conformance;
 mod daemon;
@@ -14,6 +15,7 @@ mod daemon;
 mod demo;
 mod faults;
 mod http2;
+mod image;
 mod kube;
 mod readme;
 mod request;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(readme::trials());
+    trials.extend(chart::trials());
+    trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
     #[cfg(feature = "demo")]
