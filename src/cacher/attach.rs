@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cachers, Lease, catch_up::CaughtUp};
 use crate::{
-    resource::{ResourceVersion, Source},
+    resource::{ResourceInfo, ResourceVersion},
     selector::Query,
     store::Located,
     subscription::{
@@ -15,8 +15,8 @@ use crate::{
 /// A request for a subscription; everything in it has been validated.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    /// What is watched for it.
-    pub source: Source,
+    /// The resource.
+    pub info: ResourceInfo,
     /// What of it.
     pub query: Query,
     /// From where.
@@ -57,7 +57,7 @@ impl Cachers {
     /// The reason why there is no stream; what it waited for if it would only begin after its
     /// planned end. Cancel safe.
     pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let lease = self.lease(&watch.source);
+        let lease = self.lease(&watch.info, watch.query.membership().namespaces())?;
         let planned = async {
             lease.synced().await?;
             plan(&lease, &watch).await

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{Gvr, OutOfReach, Reach, ResourceInfo, Source, SourceKey},
-    subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
+    resource::{Gvr, Reach, ResourceInfo, Source, SourceKey},
+    subscription::{Closed, Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -80,30 +80,28 @@ impl Cachers {
         &self.drain
     }
 
-    /// What is watched for those who ask for a resource in these namespaces; none means all.
+    /// Reserves the cacher of a resource's objects in these namespaces (none means all); its watch
+    /// runs at least as long as the lease is held.
     ///
     /// # Errors
-    /// No single watch covers them.
-    pub fn source<S: AsRef<str>>(
+    /// [`Closed::OutOfReach`] if no single watch covers them.
+    pub fn lease<S: AsRef<str>>(
         &self,
         info: &ResourceInfo,
         namespaces: &[S],
-    ) -> Result<Source, OutOfReach> {
-        self.settings.reach.source(info, namespaces)
-    }
-
-    /// Reserves the cacher of a source; its watch runs at least as long as the lease is held.
-    pub fn lease(&self, source: &Source) -> Lease {
+    ) -> Result<Lease, Closed> {
+        let source = self.settings.reach.source(info, namespaces);
+        let source = source.map_err(Closed::OutOfReach)?;
         let mut cachers = self.cachers.lock();
         let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
             None => {
-                let cacher = self.make(source);
+                let cacher = self.make(&source);
                 cachers.insert(source.key(), cacher.clone());
                 cacher
             }
         };
-        Lease::new(cacher, self.settings.sync_deadline)
+        Ok(Lease::new(cacher, self.settings.sync_deadline))
     }
 
     fn make(&self, source: &Source) -> Arc<Cacher> {

@@ -16,7 +16,7 @@ use crate::{
         self, GetObjectRequest, GetObjectResponse, ListObjectsRequest, ListObjectsResponse,
         object_service_server::ObjectService,
     },
-    resource::{Key, Object, ResourceInfo, ResourceVersion, Source},
+    resource::{Key, Object, ResourceInfo, ResourceVersion},
     selector::{EventTypes, FilterSpec, Membership, Query, echo},
     store::Objects,
     subscription::{Closed, Position, Scope, TokenError},
@@ -45,10 +45,10 @@ impl ObjectService for ObjectApi {
         let request = request.into_inner();
         let info = self.offer.find(request.resource.as_ref()).await?;
         let key = object_key(&request, &info)?;
-        let namespace = (!key.namespace().is_empty()).then(|| key.namespace());
-        let source = validate::source(&self.cachers, &info, namespace.as_slice())?;
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
-        let lease = self.state(&source, min.as_ref()).await?;
+        let namespace = (!key.namespace().is_empty()).then(|| key.namespace());
+        let namespaces = namespace.as_slice();
+        let lease = self.state(&info, namespaces, min.as_ref()).await?;
         let (object, version) = lease.feed().get(&key);
         let object = object.ok_or_else(|| {
             let message = format!("there is no {} {}", info.gvr, echo(key.as_str()));
@@ -72,7 +72,6 @@ impl ObjectService for ObjectApi {
             return Err(invalid("filter.event_types", "INVALID_FILTER", description));
         }
         let membership = validate::membership(&filter, &info)?;
-        let source = validate::source(&self.cachers, &info, membership.namespaces())?;
         let scope = Scope {
             cluster: self.cachers.cluster(),
             gvr: info.gvr.clone(),
@@ -88,7 +87,8 @@ impl ObjectService for ObjectApi {
                 description,
             ));
         }
-        let lease = self.state(&source, min.as_ref()).await?;
+        let namespaces = membership.namespaces();
+        let lease = self.state(&info, namespaces, min.as_ref()).await?;
         if let Some((position, _)) = &page.from {
             // The first page may come from a replica that is further on.
             let reached = lease.reached(&position.version).await;
@@ -106,8 +106,14 @@ impl ObjectService for ObjectApi {
 
 impl ObjectApi {
     /// A state that is complete and new enough. The lease keeps it from being dropped.
-    async fn state(&self, source: &Source, min: Option<&ResourceVersion>) -> Result<Lease, Status> {
-        let lease = self.cachers.lease(source);
+    async fn state<S: AsRef<str>>(
+        &self,
+        info: &ResourceInfo,
+        namespaces: &[S],
+        min: Option<&ResourceVersion>,
+    ) -> Result<Lease, Status> {
+        let lease = self.cachers.lease(info, namespaces);
+        let lease = lease.map_err(|why| closed(&why, RECONNECT))?;
         lease
             .synced()
             .await

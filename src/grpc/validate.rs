@@ -4,13 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::{Code, Status};
+use tonic::Status;
 
-use super::status::{invalid, invalid_filter, invalid_token, refuse};
+use super::status::{invalid, invalid_filter, invalid_token};
 use crate::{
-    cacher::{Cachers, StartAt, Watch},
+    cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
-    resource::{ResourceInfo, ResourceVersion, Source},
+    resource::{ResourceInfo, ResourceVersion},
     selector::{EventType, EventTypes, FilterSpec, Membership, Query, echo},
     subscription::{OnExpired, Position, Scope},
 };
@@ -24,19 +24,18 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// `reconnect_delay` is what the stream is told if the server drains.
 pub(super) fn watch(
     request: v1::WatchRequest,
-    info: &ResourceInfo,
-    cachers: &Cachers,
+    info: ResourceInfo,
+    cluster: [u8; 8],
     called: Instant,
     reconnect_delay: Duration,
 ) -> Result<Watch, Status> {
     let filter = request.filter.unwrap_or_default();
     let include_old = payload(request.payload.as_ref())?;
     let event_types = event_types(&filter.event_types)?;
-    let membership = membership(&filter, info)?;
-    let source = source(cachers, info, membership.namespaces())?;
+    let membership = membership(&filter, &info)?;
     let query = Query::new(membership, event_types, include_old);
     let scope = Scope {
-        cluster: cachers.cluster(),
+        cluster,
         gvr: info.gvr.clone(),
         filter: query.membership().fingerprint(),
     };
@@ -45,7 +44,7 @@ pub(super) fn watch(
         on_expired: on_expired(request.on_expired)?,
         bookmark_interval: bookmark_interval(request.bookmark_interval)?,
         deadline: timeout(request.timeout)?.map(|timeout| called + timeout),
-        source,
+        info,
         query,
         reconnect_delay,
     })
@@ -64,21 +63,6 @@ pub(super) fn membership(filter: &v1::Filter, info: &ResourceInfo) -> Result<Mem
         field_selector: &filter.field_selector,
     };
     Membership::new(spec).map_err(|error| invalid_filter(&error))
-}
-
-/// What is watched for those who ask for these namespaces.
-pub(super) fn source<S: AsRef<str>>(
-    cachers: &Cachers,
-    info: &ResourceInfo,
-    namespaces: &[S],
-) -> Result<Source, Status> {
-    cachers.source(info, namespaces).map_err(|error| {
-        refuse(
-            Code::PermissionDenied,
-            "NAMESPACE_NOT_SERVED",
-            error.to_string(),
-        )
-    })
 }
 
 /// Reads a position that a state must have reached; empty means any.

@@ -78,9 +78,9 @@ impl WatchApi {
         let request = message(request).await?;
         let info = self.offer.find(request.resource.as_ref()).await?;
         let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
-        let watch = validate::watch(request, &info, &self.cachers, called, reconnect)?;
+        let watch = validate::watch(request, info, self.cachers.cluster(), called, reconnect)?;
         let echo = Echo {
-            gvr: watch.source.gvr().clone(),
+            gvr: watch.info.gvr.clone(),
             query: watch.query.clone(),
             bookmark_interval: watch.bookmark_interval,
         };
