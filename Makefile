@@ -2,7 +2,9 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fmt envtest stubs proto-baseline
+.PHONY: help demo test lint bench fmt static image envtest stubs proto-baseline
+
+ARCH ?=
 
 # Passed on by `make demo`, for example ARGS="--help".
 ARGS ?=
@@ -25,6 +27,12 @@ bench: ## Print what watches cost: CPU of Python clients, of the apiserver and o
 fmt: ## Format the code
 	cargo fmt --all
 	hack/python.sh format
+
+static: ## Build the binary of the image: static, with the list of its crates (ARCH=amd64|arm64)
+	@hack/static.sh $(if $(ARCH),--arch $(ARCH))
+
+image: ## Build the container image; needs docker (IMAGE, PLATFORMS, PUSH: see hack/image.sh)
+	@hack/image.sh
 
 envtest: ## Provide kube-apiserver, etcd and kubectl, and print their directory
 	@hack/envtest.sh

@@ -55,6 +55,16 @@ step() {
     return "$code"
 }
 
+# Go 1.26 or newer, as the pinned tools ask for.
+usable_go() {
+    local version major minor
+    have go || return 1
+    version=$(cd "$root/hack" && GOTOOLCHAIN=local go env GOVERSION) || return 1
+    IFS=. read -r major minor _ <<<"${version#go}"
+    minor=${minor%%[!0-9]*}
+    ((major > 1 || (major == 1 && ${minor:-0} >= 26)))
+}
+
 need_rust() {
     need cargo "install Rust through rustup (https://rustup.rs); rust-toolchain.toml names the version"
     # The first call fetches the pinned toolchain where rustup is used.

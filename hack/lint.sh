@@ -57,6 +57,27 @@ scripts() {
     fi
 }
 
+# The chart as helm sees it, with each set of values that tests render too; its schema is checked
+# with it. README.md must tell of the values that there are.
+chart() {
+    local values files path code=0
+    hack/chart-readme.sh --check || return
+    path=$(hack/helm.sh --path) || code=$?
+    if ((code == 3)); then
+        unavailable "helm is missing: install Go to lint the chart"
+        return
+    fi
+    ((code == 0)) && [[ -x $path ]] || return 1
+    for values in helm/informerd/ci/*-values.yaml; do
+        files=(--values "$values")
+        [[ $values != */ha-values.yaml ]] || files=(--values helm/informerd/values-ha.yaml "${files[@]}")
+        if ! hack/helm.sh lint --strict --quiet helm/informerd "${files[@]}"; then
+            say "with ${values##*/}"
+            return 1
+        fi
+    done
+}
+
 failed=()
 check() {
     step "$1" "${@:2}" || failed+=("$1")
@@ -67,6 +88,7 @@ check documentation documentation
 check dependencies dependencies
 check protocol protocol
 check scripts scripts
+check chart chart
 check python hack/python.sh lint
 
 ((${#failed[@]} == 0)) || die "lint failed: ${failed[*]}"

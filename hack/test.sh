@@ -15,6 +15,24 @@ case $code in
     *) die "envtest failed" ;;
 esac
 
+# Renders the chart; code 3 as above.
+code=0
+hack/helm.sh --path >/dev/null || code=$?
+case $code in
+    0) ;;
+    3) unavailable "tests of the chart, see above" ;;
+    *) die "helm failed" ;;
+esac
+
+# The image's binary, in the profile that is built fastest: how it is linked is the same in all.
+if [[ $(uname -s) == Linux ]]; then
+    say "==> static binary"
+    INFORMERD_STATIC=$(hack/static.sh --profile dev | tail -n 1)
+    export INFORMERD_STATIC
+else
+    unavailable "tests of the static binary need Linux"
+fi
+
 # One package selection for all calls, so that features unify alike and nothing is built twice.
 step build cargo test --workspace --no-run
 failed=()

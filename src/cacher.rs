@@ -1,4 +1,4 @@
-//! One cacher per resource: it owns the reflector, the feed and what reaches further back.
+//! One cacher per resource, or per resource and namespace: it owns the reflector, the feed and what reaches further back.
 //!
 //! The first subscriber starts the watch upstream; when the last one has left it lingers, then
 //! stops. However many come and go, there is never more than one.

@@ -6,6 +6,7 @@
 //! way there itself, [`connect()`].
 
 mod connection;
+mod identity;
 mod options;
 mod request;
 mod run;
@@ -26,6 +27,7 @@ pub use connect::{ConnectError, ConnectOptions, Upstream, connect};
 pub use decode::DecodeError;
 pub use discovery::{Discovery, DiscoveryError, Resolve};
 pub use fetch::{FetchError, Fetcher};
+pub use identity::{IdentityError, cluster_id};
 pub use options::ReflectorOptions;
 pub use run::Reflector;
 pub use sink::{DegradedReason, Health, Sink};

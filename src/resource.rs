@@ -7,6 +7,7 @@ mod gvr;
 mod key;
 mod labels;
 mod object;
+mod source;
 mod version;
 
 pub use event::{Delta, Status, UpstreamEvent};
@@ -14,4 +15,5 @@ pub use gvr::{Gvr, ResourceInfo};
 pub use key::Key;
 pub use labels::Labels;
 pub use object::{Object, ObjectParts};
+pub use source::{OutOfReach, Reach, ReachError, Source, SourceKey};
 pub use version::ResourceVersion;

@@ -137,34 +137,35 @@ impl Question {
     /// What has to be allowed for a right: each verb in each namespace, or in the whole cluster
     /// when the scope names none.
     pub(super) fn all<R: Right>(scope: &Scope) -> Vec<Self> {
+        match scope.membership.namespaces() {
+            [] => Self::within::<R>(scope, ""),
+            some => {
+                let each = some.iter().flat_map(|one| Self::within::<R>(scope, one));
+                each.collect()
+            }
+        }
+    }
+
+    /// The same in one namespace; in the whole cluster if it is empty.
+    pub(super) fn within<R: Right>(scope: &Scope, namespace: &str) -> Vec<Self> {
         let membership = &scope.membership;
-        let cluster = [Box::from("")];
-        let namespaces = match membership.namespaces() {
-            [] => &cluster[..],
-            some => some,
-        };
-        let mut all = Vec::with_capacity(R::VERBS.len() * namespaces.len());
-        for &verb in R::VERBS {
-            let mut template = ResourceAttributes {
+        let verbs = R::VERBS.iter().map(|&verb| {
+            let mut asked = ResourceAttributes {
                 verb,
                 group: scope.resource.group.clone(),
                 version: scope.resource.version.clone(),
                 resource: scope.resource.resource.clone(),
+                namespace: namespace.to_owned(),
                 name: single_name(membership).unwrap_or_default().to_owned(),
                 ..ResourceAttributes::default()
             };
             if verb != "get" {
-                template.field_selector = fields(membership);
-                template.label_selector = labels(membership);
+                asked.field_selector = fields(membership);
+                asked.label_selector = labels(membership);
             }
-            all.extend(namespaces.iter().map(|namespace| {
-                Self::Resource(ResourceAttributes {
-                    namespace: namespace.to_string(),
-                    ..template.clone()
-                })
-            }));
-        }
-        all
+            Self::Resource(asked)
+        });
+        verbs.collect()
     }
 
     /// What is refused, in the apiserver's words (`ForbiddenMessage` in apiserver's
@@ -299,8 +300,8 @@ mod tests {
             asked::<Subscribe>(&scope(spec)),
             json!([
                 one("list", "a"),
-                one("list", "b"),
                 one("watch", "a"),
+                one("list", "b"),
                 one("watch", "b")
             ])
         );

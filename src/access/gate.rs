@@ -148,28 +148,39 @@ impl Gate {
         Ok(Permit::new(scope, Some(standing)))
     }
 
-    /// Whether a caller may follow all objects of a resource, in all namespaces.
+    /// Whether a caller may follow all objects of a resource in one of these namespaces; in the
+    /// whole cluster if there are none.
     ///
     /// # Errors
     /// [`Refusal::Unverified`]. Cancel safe.
-    pub async fn may_subscribe(&self, caller: &Caller, gvr: &Gvr) -> Result<bool, Refusal> {
+    pub async fn may_subscribe<S: AsRef<str>>(
+        &self,
+        caller: &Caller,
+        gvr: &Gvr,
+        namespaces: &[S],
+    ) -> Result<bool, Refusal> {
         let Some(guard) = &self.guard else {
             return Ok(true);
         };
         let known = known(caller)?;
-        let questions = Question::all::<Subscribe>(&Scope {
+        let scope = Scope {
             resource: Named::from(gvr),
             membership: Membership::default(),
-        });
-        match guard
-            .reviews
-            .may(&known.identity, &questions, Pace::CALL)
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(Refusal::Denied(_)) => Ok(false),
-            Err(refusal) => Err(refusal),
+        };
+        let places = match namespaces {
+            [] => &[""][..],
+            some => &some.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        };
+        for place in places {
+            let questions = Question::within::<Subscribe>(&scope, place);
+            let may = guard.reviews.may(&known.identity, &questions, Pace::CALL);
+            match may.await {
+                Ok(_) => return Ok(true),
+                Err(Refusal::Denied(_)) => {}
+                Err(refusal) => return Err(refusal),
+            }
         }
+        Ok(false)
     }
 
     /// Decides about a path that is no resource, such as `/informerd/admin/upstreams`.

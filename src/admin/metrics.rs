@@ -1,6 +1,7 @@
 //! The metrics. `docs/metrics.md` lists them; a test holds the two together.
 //!
-//! Labels are bounded by the number of resources, never by subscribers, names or namespaces.
+//! Labels are bounded by the number of resources, and by that of the namespaces which the operator
+//! has named; never by subscribers or names.
 
 use std::{fmt, sync::Arc};
 
@@ -73,6 +74,11 @@ const GAUGES: &[(&str, &str, Figure<i64>)] = &[
     ("upstream_watches", "Established watches upstream", |size| {
         i64::from(size.pulse.health == Some(UpstreamHealth::Healthy))
     }),
+    (
+        "upstream_forbidden",
+        "Whether the daemon may not list and watch it",
+        |size| i64::from(size.pulse.forbidden),
+    ),
     (
         "watch_cache_synced",
         "Whether the watch cache holds a complete state",
@@ -223,13 +229,8 @@ fn restarts(encoder: &mut DescriptorEncoder<'_>, sizes: &[CacherSize]) -> Result
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for size in sizes {
         for reason in RestartReason::ALL {
-            let [group, version, resource] = labels(size);
-            let labels = [
-                group,
-                version,
-                resource,
-                ("reason", reason.as_str().to_owned()),
-            ];
+            let mut labels = labels(size);
+            labels.push(("reason", reason.as_str().to_owned()));
             let counter = ConstCounter::new(size.stats.restarts(reason));
             counter.encode(family.encode_family(&labels)?)?;
         }
@@ -237,13 +238,18 @@ fn restarts(encoder: &mut DescriptorEncoder<'_>, sizes: &[CacherSize]) -> Result
     Ok(())
 }
 
-fn labels(size: &CacherSize) -> [(&'static str, String); 3] {
-    let gvr = &size.gvr;
-    [
+/// With the namespace only where the operator has named some, each of which has a watch.
+fn labels(size: &CacherSize) -> Vec<(&'static str, String)> {
+    let gvr = size.source.gvr();
+    let mut labels = vec![
         ("group", gvr.group.clone()),
         ("version", gvr.version.clone()),
         ("resource", gvr.resource.clone()),
-    ]
+    ];
+    if let Some(namespace) = size.source.namespace() {
+        labels.push(("namespace", namespace.to_owned()));
+    }
+    labels
 }
 
 fn whole(count: usize) -> i64 {

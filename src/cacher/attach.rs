@@ -62,7 +62,7 @@ impl Cachers {
         grant: &Grant<Subscribe>,
         watch: Watch,
     ) -> Result<(Lease, Subscription), Closed> {
-        let lease = self.lease(grant);
+        let lease = self.lease(grant)?;
         let planned = async {
             lease.synced().await?;
             plan(&lease, &watch).await
@@ -159,6 +159,7 @@ async fn resume(lease: &Lease, position: Position, on_expired: OnExpired) -> Res
                 epoch,
             });
         }
+        CaughtUp::Forbidden => return Err(lease.forbidden()),
         CaughtUp::Unavailable => return Err(Closed::UpstreamDown),
         CaughtUp::Future => {
             let reached = lease.reached(&version).await;

@@ -34,6 +34,8 @@ pub(super) enum CaughtUp {
     Expired,
     /// It is of another epoch than the feed, which may have been rewound meanwhile.
     Rewound,
+    /// The daemon may not ask the apiserver.
+    Forbidden,
     /// The apiserver can't be asked now.
     Unavailable,
 }
@@ -143,7 +145,7 @@ impl Waiting {
                 outcome = CaughtUp::Rewound;
             }
             let version = &position.version;
-            debug!(resource = %feed.gvr(), %version, outcome = outcome.as_str(), "reached back");
+            debug!(resource = %fetcher.source, %version, outcome = outcome.as_str(), "reached back");
             match outcome {
                 CaughtUp::InHistory | CaughtUp::Ahead | CaughtUp::Rewound => {
                     return self.settle(feed);
@@ -163,9 +165,9 @@ impl Waiting {
                     }
                     at = self.requests.len() / 2;
                 }
-                CaughtUp::Unavailable => {
+                CaughtUp::Forbidden | CaughtUp::Unavailable => {
                     for request in self.requests.drain(..) {
-                        let _ = request.reply.send(CaughtUp::Unavailable);
+                        let _ = request.reply.send(outcome.clone());
                     }
                     return;
                 }
@@ -197,7 +199,7 @@ impl Waiting {
                     CaughtUp::Ahead
                 }
             }
-            Err(error) => unavailable(feed, &error),
+            Err(error) => unavailable(fetcher, &error),
         }
     }
 }
@@ -211,6 +213,7 @@ impl CaughtUp {
             Self::Future => "future",
             Self::Expired => "expired",
             Self::Rewound => "rewound",
+            Self::Forbidden => "forbidden",
             Self::Unavailable => "unavailable",
         }
     }
@@ -222,18 +225,18 @@ async fn reach_back(position: &Position, feed: &Feed, fetcher: &Fetcher) -> Caug
     let objects = match fetcher.exact_list(version).await {
         Ok((objects, _)) => objects,
         Err(FetchError::Expired) => return CaughtUp::Expired,
-        Err(error) => return unavailable(feed, &error),
+        Err(error) => return unavailable(fetcher, &error),
     };
     match fetcher.replay(version, &floor).await {
         Ok(deltas) => {
             if feed.prepend(objects.clone(), deltas, position.clone(), &floor) {
-                info!(resource = %feed.gvr(), from = %version, to = %floor, "history extended");
+                info!(resource = %fetcher.source, from = %version, to = %floor, "history extended");
                 return CaughtUp::InHistory;
             }
             // The history has moved on or has no room; the state at `version` is as good as before.
         }
         // The state at `version` is at hand, so the difference can still be told.
-        Err(error) => debug!(resource = %feed.gvr(), %error, "the way from there is lost"),
+        Err(error) => debug!(resource = %fetcher.source, %error, "the way from there is lost"),
     }
     let objects: Objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
     match feed.difference_from(&objects, position.epoch) {
@@ -242,9 +245,12 @@ async fn reach_back(position: &Position, feed: &Feed, fetcher: &Fetcher) -> Caug
     }
 }
 
-fn unavailable(feed: &Feed, error: &FetchError) -> CaughtUp {
-    info!(resource = %feed.gvr(), %error, "history can't be extended now");
-    CaughtUp::Unavailable
+fn unavailable(fetcher: &Fetcher, error: &FetchError) -> CaughtUp {
+    info!(resource = %fetcher.source, %error, "history can't be extended now");
+    match error {
+        FetchError::Forbidden => CaughtUp::Forbidden,
+        FetchError::Expired | FetchError::Unavailable(_) => CaughtUp::Unavailable,
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Finds or makes the cacher of a resource.
+//! Finds or makes the cacher of a source.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use super::{
 use crate::{
     access::Grant,
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{Gvr, ResourceInfo},
-    subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse},
+    resource::{Gvr, Reach, ResourceInfo, Source, SourceKey},
+    subscription::{Closed, Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -33,6 +33,8 @@ pub struct Settings {
     pub reflector: ReflectorOptions,
     /// Identifies the cluster in tokens.
     pub cluster: [u8; 8],
+    /// Which namespaces are watched, each by itself; or the whole cluster.
+    pub reach: Reach,
 }
 
 /// All cachers of the process.
@@ -41,14 +43,14 @@ pub struct Cachers {
     settings: Settings,
     drain: Arc<Drain>,
     spawn: Spawn,
-    cachers: Mutex<BTreeMap<Gvr, Arc<Cacher>>>,
+    cachers: Mutex<BTreeMap<SourceKey, Arc<Cacher>>>,
 }
 
 /// Sizes and counts of one cacher, for metrics.
 #[derive(Debug, Clone)]
 pub struct CacherSize {
-    /// The resource.
-    pub gvr: Gvr,
+    /// The resource, in the whole cluster or in one namespace.
+    pub source: Source,
     /// What the feed holds.
     pub feed: FeedSize,
     /// What it has got to.
@@ -79,33 +81,37 @@ impl Cachers {
         &self.drain
     }
 
-    /// Reserves the cacher of a granted resource; its watch runs at least as long as the lease is
-    /// held. The lease shows all objects: of those only what the grant's membership matches may be
-    /// told.
-    pub fn lease<R>(&self, grant: &Grant<R>) -> Lease {
-        let info = grant.info();
+    /// Reserves the cacher of what is granted; its watch runs at least as long as the lease is held.
+    /// The lease may show more objects: only what the grant's membership matches may be told.
+    ///
+    /// # Errors
+    /// [`Closed::OutOfReach`] if no single watch covers the namespaces.
+    pub fn lease<R>(&self, grant: &Grant<R>) -> Result<Lease, Closed> {
+        let namespaces = grant.membership().namespaces();
+        let source = self.settings.reach.source(grant.info(), namespaces);
+        let source = source.map_err(Closed::OutOfReach)?;
         let mut cachers = self.cachers.lock();
-        let cacher = match cachers.get(&info.gvr) {
+        let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
             None => {
-                let cacher = self.make(info);
-                cachers.insert(info.gvr.clone(), cacher.clone());
+                let cacher = self.make(&source);
+                cachers.insert(source.key(), cacher.clone());
                 cacher
             }
         };
-        Lease::new(cacher, self.settings.sync_deadline)
+        Ok(Lease::new(cacher, self.settings.sync_deadline))
     }
 
-    fn make(&self, info: &ResourceInfo) -> Arc<Cacher> {
+    fn make(&self, source: &Source) -> Arc<Cacher> {
         let settings = &self.settings;
         let feed = Feed::new(
-            info.gvr.clone(),
+            source.gvr().clone(),
             settings.cluster,
             settings.limits,
             self.drain.clone(),
         );
         let (catch_up, requests) = CatchUp::new();
-        let cacher = Arc::new(Cacher::new(info.clone(), feed, catch_up));
+        let cacher = Arc::new(Cacher::new(source.clone(), feed, catch_up));
         let life = lifecycle::Life {
             client: self.client.clone(),
             cacher: cacher.clone(),
@@ -113,8 +119,26 @@ impl Cachers {
             linger: settings.linger,
             options: settings.reflector.clone(),
         };
-        (self.spawn)(format!("cacher {}", info.gvr), Box::pin(life.run()));
+        (self.spawn)(format!("cacher {source}"), Box::pin(life.run()));
         cacher
+    }
+
+    /// Where a resource's objects are looked for: in these namespaces, or in the whole cluster if
+    /// there are none.
+    pub fn places(&self, info: &ResourceInfo) -> Vec<Arc<str>> {
+        self.settings.reach.namespaces(info)
+    }
+
+    /// Whether the apiserver refuses the daemon a resource, as far as it has been asked: somewhere,
+    /// and it is watched nowhere.
+    pub fn is_forbidden(&self, gvr: &Gvr) -> bool {
+        let cachers = self.cachers.lock();
+        let own = cachers.values().filter(|cacher| cacher.source.gvr() == gvr);
+        let pulses: Vec<Pulse> = own
+            .map(|cacher| cacher.feed.pulse().borrow().clone())
+            .collect();
+        let watched = |pulse: &Pulse| pulse.health == Some(UpstreamHealth::Healthy);
+        pulses.iter().any(|pulse| pulse.forbidden) && !pulses.iter().any(watched)
     }
 
     /// Wakes all streams, so that they notice a drain.
@@ -124,13 +148,13 @@ impl Cachers {
         }
     }
 
-    /// Sizes and counts, by resource.
+    /// Sizes and counts, by resource and namespace.
     pub fn sizes(&self) -> Vec<CacherSize> {
         let cachers: Vec<_> = self.cachers.lock().values().cloned().collect();
         cachers
             .iter()
             .map(|cacher| CacherSize {
-                gvr: cacher.info.gvr.clone(),
+                source: cacher.source.clone(),
                 feed: cacher.feed.size(),
                 pulse: cacher.feed.pulse().borrow().clone(),
                 stats: cacher.stats.clone(),

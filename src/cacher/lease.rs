@@ -1,4 +1,4 @@
-//! One resource's cacher, and the leases that keep it awake.
+//! One source's cacher, and the leases that keep it awake.
 
 use std::{
     fmt,
@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use super::catch_up::CatchUp;
 use crate::{
     reflector::ReflectorStats,
-    resource::{ResourceInfo, ResourceVersion},
+    resource::{ResourceVersion, Source},
     subscription::{Closed, Feed, Pulse, UpstreamHealth},
 };
 
-/// One resource's cacher.
+/// One source's cacher.
 pub(super) struct Cacher {
-    pub(super) info: ResourceInfo,
+    pub(super) source: Source,
     pub(super) feed: Arc<Feed>,
     pub(super) catch_up: CatchUp,
     pub(super) stats: Arc<ReflectorStats>,
@@ -35,9 +35,9 @@ struct Demand {
 
 impl Cacher {
     /// A cacher that nobody wants yet.
-    pub(super) fn new(info: ResourceInfo, feed: Arc<Feed>, catch_up: CatchUp) -> Self {
+    pub(super) fn new(source: Source, feed: Arc<Feed>, catch_up: CatchUp) -> Self {
         Self {
-            info,
+            source,
             feed,
             catch_up,
             stats: Arc::default(),
@@ -95,20 +95,40 @@ impl Lease {
     /// Waits until there is a complete state.
     ///
     /// # Errors
-    /// [`Closed::NotServed`], [`Closed::Draining`], and after the deadline [`Closed::UpstreamDown`]
-    /// or [`Closed::NotSynced`]. Cancel safe.
+    /// [`Closed::NotServed`], [`Closed::UpstreamForbidden`], [`Closed::Draining`], and after the
+    /// deadline [`Closed::UpstreamDown`] or [`Closed::NotSynced`]. Cancel safe.
     pub async fn synced(&self) -> Result<(), Closed> {
-        let pulse = self
-            .settled(self.sync_deadline, |pulse| pulse.synced || pulse.gone)
-            .await?;
-        complete(&pulse)
+        // What a person has to mend is told at once; it is tried again for the next one to come.
+        let decided = |pulse: &Pulse| pulse.synced || pulse.gone || pulse.forbidden;
+        let pulse = self.settled(self.sync_deadline, decided).await?;
+        self.complete(&pulse)
+    }
+
+    /// That the daemon itself may not read.
+    pub(super) fn forbidden(&self) -> Closed {
+        Closed::UpstreamForbidden {
+            subject: self.cacher.source.subject(),
+        }
+    }
+
+    /// Whether there is a complete state, and if not, why.
+    fn complete(&self, pulse: &Pulse) -> Result<(), Closed> {
+        if pulse.gone {
+            return Err(Closed::NotServed);
+        }
+        match (pulse.synced, pulse.health) {
+            (true, _) => Ok(()),
+            (false, _) if pulse.forbidden => Err(self.forbidden()),
+            (false, Some(UpstreamHealth::Degraded)) => Err(Closed::UpstreamDown),
+            (false, _) => Err(Closed::NotSynced),
+        }
     }
 
     /// What a stream still waits for that has to have begun by now, with the state at `version`.
     pub(super) fn late(&self, version: Option<&ResourceVersion>) -> Closed {
         let pulse = self.cacher.feed.pulse().borrow().clone();
         let healthy = pulse.health == Some(UpstreamHealth::Healthy);
-        match (complete(&pulse), version) {
+        match (self.complete(&pulse), version) {
             (Err(closed), _) => closed,
             (Ok(()), Some(version)) if healthy && version.is_after(&pulse.version) => {
                 Closed::Future {
@@ -116,6 +136,7 @@ impl Lease {
                     current: pulse.version,
                 }
             }
+            (Ok(()), _) if pulse.forbidden => self.forbidden(),
             // A live watch, or the apiserver's word on an old position.
             (Ok(()), _) => Closed::UpstreamDown,
         }
@@ -142,16 +163,17 @@ impl Lease {
     /// Waits until there is a live watch upstream.
     ///
     /// # Errors
-    /// [`Closed::UpstreamDown`] when there is none in time. Cancel safe.
+    /// [`Closed::UpstreamDown`] or [`Closed::UpstreamForbidden`] when there is none in time. Cancel
+    /// safe.
     pub async fn live(&self) -> Result<(), Closed> {
         /// A reconnection takes about a second.
         const PATIENCE: Duration = Duration::from_secs(3);
         let healthy = |pulse: &Pulse| pulse.health == Some(UpstreamHealth::Healthy);
         let pulse = self.settled(PATIENCE, healthy).await?;
-        if healthy(&pulse) {
-            Ok(())
-        } else {
-            Err(Closed::UpstreamDown)
+        match healthy(&pulse) {
+            true => Ok(()),
+            false if pulse.forbidden => Err(self.forbidden()),
+            false => Err(Closed::UpstreamDown),
         }
     }
 
@@ -182,21 +204,9 @@ impl Lease {
     }
 }
 
-/// Whether there is a complete state, and if not, why.
-fn complete(pulse: &Pulse) -> Result<(), Closed> {
-    if pulse.gone {
-        return Err(Closed::NotServed);
-    }
-    match (pulse.synced, pulse.health) {
-        (true, _) => Ok(()),
-        (false, Some(UpstreamHealth::Degraded)) => Err(Closed::UpstreamDown),
-        (false, _) => Err(Closed::NotSynced),
-    }
-}
-
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lease").field(&self.cacher.info.gvr).finish()
+        f.debug_tuple("Lease").field(&self.cacher.source).finish()
     }
 }
 
@@ -212,3 +222,6 @@ impl Drop for Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     reflector::{ApiClient, DegradedReason, Fetcher, Health, Reflector, ReflectorOptions, Sink},
     resource::{Delta, Object, ResourceVersion},
-    subscription::{Feed, UpstreamHealth},
+    subscription::{Feed, Obstacle, UpstreamHealth},
 };
 
 /// What a cacher's task owns.
@@ -35,9 +35,9 @@ impl Life {
             while !self.cacher.is_wanted() {
                 self.cacher.turned.notified().await;
             }
-            info!(resource = %self.cacher.info.gvr, "watch upstream starts");
+            info!(resource = %self.cacher.source, "watch upstream starts");
             self.awake().await;
-            info!(resource = %self.cacher.info.gvr, "watch upstream stops, nobody subscribes");
+            info!(resource = %self.cacher.source, "watch upstream stops, nobody subscribes");
         }
     }
 
@@ -47,7 +47,7 @@ impl Life {
         let feed = &cacher.feed;
         let reflector = Reflector {
             client: self.client.clone(),
-            info: cacher.info.clone(),
+            source: cacher.source.clone(),
             options: self.options.clone(),
             sink: Arc::new(FeedSink(feed.clone())),
             stats: cacher.stats.clone(),
@@ -55,7 +55,7 @@ impl Life {
         };
         let fetcher = Fetcher {
             client: self.client.clone(),
-            info: cacher.info.clone(),
+            source: cacher.source.clone(),
             options: self.options.clone(),
         };
         tokio::select! {
@@ -103,10 +103,14 @@ impl Sink for FeedSink {
 
     fn health(&self, health: Health) {
         match health {
-            Health::Healthy => self.0.set_health(UpstreamHealth::Healthy, false),
+            Health::Healthy => self.0.set_health(UpstreamHealth::Healthy, None),
             Health::Degraded { reason } => {
-                let gone = reason == DegradedReason::NotServed;
-                self.0.set_health(UpstreamHealth::Degraded, gone);
+                let obstacle = match reason {
+                    DegradedReason::NotServed => Some(Obstacle::NotServed),
+                    DegradedReason::Forbidden => Some(Obstacle::Forbidden),
+                    _ => None,
+                };
+                self.0.set_health(UpstreamHealth::Degraded, obstacle);
             }
         }
     }

@@ -130,6 +130,7 @@ impl<'a> Row<'a> {
                 Availability::NotWatchable => "no, not watchable",
                 Availability::Forbidden => "no, forbidden",
                 Availability::Disabled => "no, disabled",
+                Availability::ForbiddenUpstream => "no, forbidden to the daemon",
                 Availability::Unspecified => "unknown",
             },
         }

@@ -135,6 +135,7 @@ impl ObjectApi {
         min: Option<&ResourceVersion>,
     ) -> Result<Lease, Status> {
         let lease = self.cachers.lease(grant);
+        let lease = lease.map_err(|why| closed(&why, RECONNECT))?;
         lease
             .synced()
             .await

@@ -65,6 +65,14 @@ impl AllowList {
             Self::Only(set) => set.contains(&(gvr.group.clone(), gvr.resource.clone())),
         }
     }
+
+    /// Whether secrets are among them.
+    pub fn names_secrets(&self) -> bool {
+        match self {
+            Self::AllButSecrets => false,
+            Self::Only(set) => set.contains(&(String::new(), "secrets".to_owned())),
+        }
+    }
 }
 
 impl fmt::Display for AllowList {

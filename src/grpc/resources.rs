@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::{
     access::{Caller, Gate},
+    cacher::Cachers,
     proto::v1::{
         self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
     },
@@ -27,6 +27,7 @@ const AT_ONCE: usize = 16;
 pub(super) struct ResourceApi {
     pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
+    pub(super) cachers: Arc<Cachers>,
 }
 
 #[tonic::async_trait]
@@ -54,15 +55,9 @@ impl ResourceApi {
         info: ResourceInfo,
         availability: v1::Availability,
     ) -> Result<v1::Resource, Status> {
-        let available = availability == v1::Availability::Available;
-        let allowed = !available || {
-            let may = self.gate.may_subscribe(caller, &info.gvr).await;
-            may.map_err(|refusal| caller::status(&refusal))?
-        };
-        let availability = if allowed {
-            availability
-        } else {
-            v1::Availability::Forbidden
+        let availability = match availability {
+            v1::Availability::Available => self.available(caller, &info).await?,
+            other => other,
         };
         Ok(v1::Resource {
             resource: Some(frames::resource(&info.gvr)),
@@ -71,6 +66,24 @@ impl ResourceApi {
             short_names: info.short_names,
             preferred: info.preferred,
             availability: availability.into(),
+        })
+    }
+
+    /// What stands in the way of a resource that is offered, if anything does.
+    async fn available(
+        &self,
+        caller: &Caller,
+        info: &ResourceInfo,
+    ) -> Result<v1::Availability, Status> {
+        let places = self.cachers.places(info);
+        let may = self.gate.may_subscribe(caller, &info.gvr, &places).await;
+        let may = may.map_err(|refusal| caller::status(&refusal))?;
+        Ok(if !may {
+            v1::Availability::Forbidden
+        } else if self.cachers.is_forbidden(&info.gvr) {
+            v1::Availability::ForbiddenUpstream
+        } else {
+            v1::Availability::Available
         })
     }
 }

@@ -63,12 +63,13 @@ impl Api {
         let objects = ObjectServiceServer::new(ObjectApi {
             gate: gate.clone(),
             offer: offer.clone(),
-            cachers,
+            cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
         let resources = ResourceServiceServer::new(ResourceApi {
             gate: gate.clone(),
             offer,
+            cachers,
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
         let reflection = || {

@@ -91,6 +91,7 @@ pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
                 after,
             )
         }
+        Closed::OutOfReach(_) => refuse(Code::PermissionDenied, "NAMESPACE_NOT_SERVED", message),
         Closed::Draining => retry(Code::Unavailable, "DRAINING", message, reconnect),
         Closed::NotSynced => retry(
             Code::Unavailable,
@@ -103,6 +104,13 @@ pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
             "UPSTREAM_DOWN",
             message,
             Duration::from_secs(5),
+        ),
+        // It is tried again after half a minute at most.
+        Closed::UpstreamForbidden { .. } => retry(
+            Code::Unavailable,
+            "UPSTREAM_FORBIDDEN",
+            message,
+            Duration::from_secs(15),
         ),
         Closed::NotServed => refuse(Code::NotFound, "RESOURCE_NOT_SERVED", message),
     }

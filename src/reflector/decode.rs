@@ -3,6 +3,7 @@
 //! Only what decides is parsed: the type of the event and a handful of metadata. The rest of an
 //! object is skipped iteratively (no depth limits) and kept as bytes.
 
+mod annotations;
 mod envelope;
 mod object;
 mod status;
@@ -21,6 +22,8 @@ pub struct Decoder {
     /// `"Pod"`, quoted as in JSON.
     kind: String,
     keep_managed_fields: bool,
+    /// Cut out what annotations repeat of the object.
+    cut_last_applied: bool,
 }
 
 /// One page of a LIST.
@@ -84,12 +87,14 @@ impl From<serde_json::Error> for DecodeError {
 
 impl Decoder {
     /// A decoder for objects of `info`. `keep_managed_fields`: don't cut out
-    /// `metadata.managedFields`.
+    /// `metadata.managedFields`. Of secrets the annotation that holds them as they were applied is
+    /// cut out in any case.
     pub fn new(info: &ResourceInfo, keep_managed_fields: bool) -> Self {
         Self {
             api_version: quote(&info.gvr.api_version()),
             kind: quote(&info.kind),
             keep_managed_fields,
+            cut_last_applied: annotations::are_cut(&info.gvr),
         }
     }
 }

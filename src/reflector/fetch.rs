@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     run::decode_page,
     sink::Silent,
 };
-use crate::resource::{Object, ResourceInfo, ResourceVersion, Status, UpstreamEvent};
+use crate::resource::{Object, ResourceVersion, Source, Status, UpstreamEvent};
 
 /// `timeoutSeconds` of a replay. Servers send a bookmark two seconds before the end, which proves
 /// that nothing is missing when no event does.
@@ -23,16 +22,13 @@ const REPLAY: Duration = Duration::from_secs(5);
 /// A replay with more to tell than fits into `REPLAY` is given up after this time.
 const REPLAY_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long the answer about the cluster's identity may take.
-const CLUSTER_ID: Duration = Duration::from_secs(10);
-
 /// Reads states and changes of the past of one resource.
 #[derive(Clone)]
 pub struct Fetcher {
     /// Client without retries of its own.
     pub client: kube::Client,
-    /// The resource.
-    pub info: ResourceInfo,
+    /// The resource, in the whole cluster or in one namespace.
+    pub source: Source,
     /// Limits and times; the same as the reflector's.
     pub options: ReflectorOptions,
 }
@@ -43,6 +39,9 @@ pub enum FetchError {
     /// The position is not (or no longer) in the server's history.
     #[error("the position is not in the apiserver's history")]
     Expired,
+    /// 403: the daemon may not list or watch the resource.
+    #[error("the daemon may not list and watch the resource")]
+    Forbidden,
     /// The server could not be asked or its answer not be read; worth another try later.
     #[error("the apiserver can't be asked: {0}")]
     Unavailable(String),
@@ -59,6 +58,9 @@ impl From<Status> for FetchError {
         // A version in the server's future can't be listed either: the cluster was replaced.
         if status.is_expired() || super::machine::is_too_large(&status) {
             return Self::Expired;
+        }
+        if status.code == 403 {
+            return Self::Forbidden;
         }
         Self::Unavailable(describe(&status))
     }
@@ -80,7 +82,7 @@ impl Fetcher {
         let mut continue_token: Option<String> = None;
         loop {
             let uri = list_uri(
-                &self.info.gvr,
+                &self.source,
                 &ListQuery {
                     limit: Some(self.options.page_limit),
                     continue_token: continue_token.as_deref(),
@@ -116,7 +118,7 @@ impl Fetcher {
             limit: Some(1),
             ..ListQuery::default()
         };
-        let uri = list_uri(&self.info.gvr, &query);
+        let uri = list_uri(&self.source, &query);
         let body = get_all(&self.client, &uri, JSON, self.options.response_timeout).await??;
         let page = decode_page(&self.decoder(), body)
             .await
@@ -159,7 +161,7 @@ impl Fetcher {
 
     /// One watch of a replay; false if it ended before the replay was complete.
     async fn go_on(&self, replay: &mut Replay<'_>, deadline: Instant) -> Result<bool, FetchError> {
-        let uri = watch_uri(&self.info.gvr, Some(replay.position()), REPLAY);
+        let uri = watch_uri(&self.source, Some(replay.position()), REPLAY);
         let limit = self.options.response_timeout;
         let response = match get(&self.client, &uri, JSON, limit).await? {
             Answer::Accepted(response) => response,
@@ -187,7 +189,7 @@ impl Fetcher {
     }
 
     fn decoder(&self) -> Decoder {
-        Decoder::new(&self.info, self.options.keep_managed_fields)
+        Decoder::new(self.source.info(), self.options.keep_managed_fields)
     }
 }
 
@@ -243,38 +245,10 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The identity of a cluster: the uid of its namespace `kube-system`. Answers within ten seconds.
-///
-/// Cancel safe.
-///
-/// # Errors
-/// [`FetchError::Unavailable`] if it can't be read (the daemon needs `get` on that namespace).
-pub async fn cluster_id(client: &kube::Client) -> Result<String, FetchError> {
-    #[derive(Deserialize)]
-    struct Namespace {
-        metadata: Metadata,
-    }
-    #[derive(Deserialize)]
-    struct Metadata {
-        uid: String,
-    }
-    let uri = "/api/v1/namespaces/kube-system";
-    let body = match get_all(client, uri, JSON, CLUSTER_ID).await? {
-        Ok(body) => body,
-        Err(status) => {
-            let text = format!("{} for the namespace kube-system", describe(&status));
-            return Err(FetchError::Unavailable(text));
-        }
-    };
-    let namespace = serde_json::from_slice::<Namespace>(&body)
-        .map_err(|_| FetchError::Unavailable("the namespace kube-system has no uid".to_owned()))?;
-    Ok(namespace.metadata.uid)
-}
-
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetcher")
-            .field("gvr", &self.info.gvr)
+            .field("source", &self.source)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 
 use super::decode::status;
-use crate::resource::{Gvr, ResourceVersion, Status};
+use crate::resource::{ResourceVersion, Source, Status};
 
 /// Longest body of an error that is read.
 const MAX_ERROR: usize = 1 << 20;
@@ -136,8 +136,8 @@ pub(super) struct ListQuery<'a> {
     pub(super) exact: Option<&'a ResourceVersion>,
 }
 
-pub(super) fn list_uri(gvr: &Gvr, query: &ListQuery<'_>) -> String {
-    let mut uri = Uri::new(gvr);
+pub(super) fn list_uri(source: &Source, query: &ListQuery<'_>) -> String {
+    let mut uri = Uri::new(source);
     if let Some(limit) = query.limit {
         uri.pair("limit", &limit.to_string());
     }
@@ -152,8 +152,12 @@ pub(super) fn list_uri(gvr: &Gvr, query: &ListQuery<'_>) -> String {
 }
 
 /// `from`: `None` for a watch-list. `timeout` is rounded up to whole seconds.
-pub(super) fn watch_uri(gvr: &Gvr, from: Option<&ResourceVersion>, timeout: Duration) -> String {
-    let mut uri = Uri::new(gvr);
+pub(super) fn watch_uri(
+    source: &Source,
+    from: Option<&ResourceVersion>,
+    timeout: Duration,
+) -> String {
+    let mut uri = Uri::new(source);
     uri.pair("watch", "true");
     uri.pair("allowWatchBookmarks", "true");
     if let Some(from) = from {
@@ -173,9 +177,9 @@ struct Uri {
 }
 
 impl Uri {
-    fn new(gvr: &Gvr) -> Self {
+    fn new(source: &Source) -> Self {
         Self {
-            text: gvr.collection_path(),
+            text: source.collection_path(),
             first: true,
         }
     }
@@ -198,10 +202,14 @@ impl Uri {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        reflector::testing::{pods, source},
+        resource::{Gvr, Reach, ResourceInfo},
+    };
 
     #[test]
     fn uris_are_what_the_apiserver_knows() {
-        let pods = Gvr::new("", "v1", "pods");
+        let pods = source(&pods());
         assert_eq!(
             list_uri(
                 &pods,
@@ -213,14 +221,21 @@ mod tests {
             ),
             "/api/v1/pods?limit=500&continue=a%2Bb%2Fc%3D%26"
         );
+        let info = ResourceInfo {
+            gvr: Gvr::new("apps", "v1", "deployments"),
+            ..super::super::testing::pods()
+        };
+        let reach = Reach::parse(&["shop"]).expect("valid");
+        let deployments = reach.source(&info, &["shop"]).expect("served");
         let version = ResourceVersion::new("7");
         let exact = ListQuery {
             exact: Some(&version),
             ..ListQuery::default()
         };
         assert_eq!(
-            list_uri(&Gvr::new("apps", "v1", "deployments"), &exact),
-            "/apis/apps/v1/deployments?resourceVersion=7&resourceVersionMatch=Exact"
+            list_uri(&deployments, &exact),
+            "/apis/apps/v1/namespaces/shop/deployments\
+             ?resourceVersion=7&resourceVersionMatch=Exact"
         );
         assert_eq!(
             watch_uri(&pods, Some(&version), Duration::from_millis(300_001)),

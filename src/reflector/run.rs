@@ -10,17 +10,17 @@ use super::{
     machine::{Effect, Input, Machine, Next, Step},
     request::{Answer, ListQuery, MAX_PAGE, RequestError, get, list_uri, read, watch_uri},
 };
-use crate::resource::{ResourceInfo, ResourceVersion};
+use crate::resource::{ResourceVersion, Source};
 
 /// Pages of more bytes than this are decoded beside the async threads.
 const LARGE_PAGE: usize = 256 << 10;
 
-/// Keeps a [`Sink`] up to date with one resource of a cluster, cluster-wide.
+/// Keeps a [`Sink`] up to date with one resource, in the whole cluster or in one namespace.
 pub struct Reflector {
     /// Client without retries of its own ([`connect()`](super::connect()) makes such ones).
     pub client: kube::Client,
     /// What to watch, as discovery has confirmed it.
-    pub info: ResourceInfo,
+    pub source: Source,
     /// Limits and times.
     pub options: ReflectorOptions,
     /// Who is told.
@@ -35,7 +35,7 @@ impl Reflector {
     /// Runs until it is dropped, which closes the connection. Never fails: every trouble is told to
     /// the sink and tried again.
     pub async fn run(mut self) -> Infallible {
-        let decoder = Decoder::new(&self.info, self.options.keep_managed_fields);
+        let decoder = Decoder::new(self.source.info(), self.options.keep_managed_fields);
         let mut machine = Machine::new(self.options.clone());
         let mut next = Next::Wait(Duration::ZERO);
         let mut connection = None;
@@ -58,7 +58,7 @@ impl Reflector {
                     input
                 }
                 Next::Confirm => {
-                    Input::Served(discovery::is_served(&self.client, &self.info.gvr).await)
+                    Input::Served(discovery::is_served(&self.client, self.source.gvr()).await)
                 }
                 Next::Read { initial } => {
                     let connection = connection.as_mut().expect("only an open watch is read");
@@ -85,7 +85,7 @@ impl Reflector {
         timeout: Duration,
     ) -> (Input, Option<Connection>) {
         self.stats.count_watch();
-        let uri = watch_uri(&self.info.gvr, from, timeout);
+        let uri = watch_uri(&self.source, from, timeout);
         match self.get(&uri).await {
             Ok(Answer::Accepted(response)) => {
                 let connection = Connection::new(response.into_body(), self.options.max_line);
@@ -108,7 +108,7 @@ impl Reflector {
             continue_token: continue_token.as_deref(),
             exact: None,
         };
-        let body = match self.get(&list_uri(&self.info.gvr, &query)).await {
+        let body = match self.get(&list_uri(&self.source, &query)).await {
             Ok(Answer::Accepted(response)) => response.into_body(),
             Ok(Answer::Refused(status)) => return Input::Refused(status),
             Err(error) => return self.unreachable(&error),
@@ -129,12 +129,12 @@ impl Reflector {
     }
 
     fn unreachable(&self, error: &RequestError) -> Input {
-        tracing::debug!(resource = %self.info.gvr, %error, "no answer from the apiserver");
+        tracing::debug!(resource = %self.source, %error, "no answer from the apiserver");
         Input::Unreachable
     }
 
     fn tell(&self, step: Step) -> Next {
-        let resource = &self.info.gvr;
+        let resource = &self.source;
         for effect in step.effects {
             self.stats.count_effect(&effect);
             match effect {
@@ -187,7 +187,7 @@ pub(super) async fn decode_page(
 impl fmt::Debug for Reflector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reflector")
-            .field("gvr", &self.info.gvr)
+            .field("source", &self.source)
             .finish_non_exhaustive()
     }
 }

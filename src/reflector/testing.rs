@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{Delta, Health, Sink};
-use crate::resource::{Gvr, Object, ResourceInfo, ResourceVersion};
+use crate::resource::{Gvr, Object, Reach, ResourceInfo, ResourceVersion, Source};
 
 /// Long enough for any machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -170,6 +170,14 @@ pub(crate) fn pods() -> ResourceInfo {
         preferred: true,
         short_names: Vec::new(),
     }
+}
+
+/// All of a resource's objects.
+pub(crate) fn source(info: &ResourceInfo) -> Source {
+    let all: [&str; 0] = [];
+    Reach::default()
+        .source(info, &all)
+        .expect("the whole cluster is in reach")
 }
 
 pub(crate) fn text(delta: &Delta) -> String {

@@ -35,18 +35,6 @@ impl Gvr {
             format!("{}/{}", self.group, self.version)
         }
     }
-
-    /// The path of the cluster-wide collection: `/api/v1/pods` or `/apis/apps/v1/deployments`.
-    ///
-    /// Callers hold a `Gvr` only after discovery has confirmed it, so no text of a subscriber
-    /// ever becomes part of a path.
-    pub fn collection_path(&self) -> String {
-        if self.group.is_empty() {
-            format!("/api/{}/{}", self.version, self.resource)
-        } else {
-            format!("/apis/{}/{}/{}", self.group, self.version, self.resource)
-        }
-    }
 }
 
 /// `pods`, `deployments.apps` as people write it, with the version behind: `deployments.apps/v1`.

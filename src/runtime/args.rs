@@ -13,7 +13,7 @@ pub(super) use access::AccessArgs;
 #[cfg(feature = "demo")]
 pub(super) use demo::{DemoArgs, SimulateArgs};
 pub(super) use listen::ListenArgs;
-pub(super) use serve::{LogArgs, LogFormat, ServeArgs};
+pub(super) use serve::{ClusterArgs, LogArgs, LogFormat, ServeArgs};
 
 use crate::cli::{get::GetArgs, resources::ResourcesArgs, watch::WatchArgs};
 

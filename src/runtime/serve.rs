@@ -1,25 +1,25 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
 mod access;
+mod cluster;
 mod listen;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{args::ServeArgs, supervisor::Supervisor};
 use crate::{
     admin::{self, Metrics, Readiness},
-    cacher::{Cachers, Settings},
+    cacher::Cachers,
     grpc::{self, AllowList, Api, Counters, Offer},
-    reflector::{self, ApiClient, ConnectOptions, Discovery, ReflectorOptions},
-    store::HistoryLimits,
-    subscription::{Drain, FeedLimits},
+    reflector::Discovery,
+    resource::Reach,
+    subscription::Drain,
     transport::{self, Limits},
 };
 
@@ -106,13 +106,13 @@ impl Daemon {
     /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
     pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
         listen::check(&args.listen, &args.access)?;
-        let allowed = AllowList::parse(&args.resources).context("--resources")?;
+        let (allowed, reach) = offered(&args)?;
         let listener = listen::bind(args.listen.listen, "--listen").await?;
         let admin = listen::bind(args.listen.admin_listen, "--admin-listen").await?;
         let address = listener.local_addr()?;
 
-        let client = connect(&args).await?;
-        let cluster = cluster_id(&client).await?;
+        let client = cluster::connect(&args.cluster).await?;
+        let id = cluster::id(&args.cluster, &client).await?;
         let discovery = Discovery::new(client.clone());
         discovery
             .resources()
@@ -125,7 +125,7 @@ impl Daemon {
         let gate = access::gate(&args.access, client.clone(), &readiness, &spawn)?;
         let cachers = Arc::new(Cachers::new(
             client,
-            settings(&args, cluster),
+            cluster::settings(&args, id, reach.clone()),
             drain.clone(),
             spawn,
         ));
@@ -155,7 +155,7 @@ impl Daemon {
         };
         parts.readiness.ready();
         let admin = parts.admin.local_addr()?;
-        info!(%address, %admin, resources = %allowed, "serving");
+        info!(%address, %admin, resources = %allowed, namespaces = %reach, "serving");
         Ok(Self {
             address,
             parts,
@@ -200,51 +200,25 @@ impl Daemon {
     }
 }
 
+/// Tells the health of all services.
 async fn report(reporter: &HealthReporter, status: ServingStatus) {
     for service in SERVICES {
         reporter.set_service_status(service, status).await;
     }
 }
 
-async fn connect(args: &ServeArgs) -> anyhow::Result<ApiClient> {
-    let options = ConnectOptions {
-        kubeconfig: args.cluster.kubeconfig.clone(),
-        context: args.cluster.context.clone(),
-        ..ConnectOptions::default()
-    };
-    let upstream = reflector::connect(&options).await?;
-    upstream.probe(options.connect_timeout).await?;
-    info!(server = %upstream.server, origin = %upstream.origin, "connected");
-    Ok(upstream.client)
-}
-
-/// Tokens are bound to the cluster by the uid of its `kube-system`, which outlives everything.
-async fn cluster_id(client: &ApiClient) -> anyhow::Result<[u8; 8]> {
-    let uid = reflector::fetch::cluster_id(client)
-        .await
-        .context("cannot read namespace kube-system, which identifies the cluster")?;
-    let mut id = [0; 8];
-    id.copy_from_slice(&Sha256::digest(uid.as_bytes())[..8]);
-    Ok(id)
-}
-
-fn settings(args: &ServeArgs, cluster: [u8; 8]) -> Settings {
-    Settings {
-        limits: FeedLimits {
-            history: HistoryLimits {
-                bytes: args.history_bytes,
-                age: args.history_age,
-            },
-            view_log_bytes: args.view_log_bytes,
-        },
-        linger: args.linger,
-        sync_deadline: args.sync_deadline,
-        reflector: ReflectorOptions {
-            keep_managed_fields: args.keep_managed_fields,
-            ..ReflectorOptions::default()
-        },
-        cluster,
+/// Which resources are offered, and in which namespaces.
+fn offered(args: &ServeArgs) -> anyhow::Result<(AllowList, Reach)> {
+    let allowed = AllowList::parse(&args.resources).context("--resources")?;
+    let reach = Reach::parse(&args.namespaces).context("--namespaces")?;
+    // Naming them is enough to serve them, so it should not happen unnoticed.
+    if allowed.names_secrets() {
+        warn!(
+            "secrets are named in --resources: their data is held in memory and delivered to \
+             whoever may read them; the annotation last-applied-configuration is cut out"
+        );
     }
+    Ok((allowed, reach))
 }
 
 fn limits(args: &ServeArgs) -> Limits {

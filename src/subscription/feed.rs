@@ -41,6 +41,15 @@ pub enum UpstreamHealth {
     Degraded,
 }
 
+/// Why there is no watch upstream, where it takes somebody to change that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The resource is not served.
+    NotServed,
+    /// The daemon may not list and watch it.
+    Forbidden,
+}
+
 /// What those who wait for a feed to get somewhere look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
@@ -52,6 +61,8 @@ pub struct Pulse {
     pub health: Option<UpstreamHealth>,
     /// Whether the resource turned out not to be served.
     pub gone: bool,
+    /// Whether the apiserver's last word was that the daemon may not list and watch it.
+    pub forbidden: bool,
 }
 
 /// Tells all streams of the process that it is about to stop.
@@ -134,6 +145,8 @@ pub(super) struct Upstream {
     pub(super) heard: Instant,
     /// The resource is not served.
     pub(super) gone: bool,
+    /// The daemon may not list and watch it.
+    pub(super) forbidden: bool,
 }
 
 /// A reader's place in a view. Dropping it gives the place back.
@@ -172,12 +185,14 @@ impl Feed {
             version: cache.head().version,
             health: None,
             gone: false,
+            forbidden: false,
         };
         let upstream = Upstream {
             health: None,
             since: SystemTime::now(),
             heard: Instant::now(),
             gone: false,
+            forbidden: false,
         };
         let state = State {
             cache,

@@ -42,7 +42,7 @@ fn feed_with(limits: FeedLimits) -> Arc<Feed> {
         rv(1000),
         false,
     );
-    feed.set_health(UpstreamHealth::Healthy, false);
+    feed.set_health(UpstreamHealth::Healthy, None);
     feed
 }
 

@@ -7,7 +7,7 @@ mod filters;
 mod objects;
 mod options;
 mod positions;
-mod refusal;
+pub mod refusal;
 mod resources;
 mod wire;
 

@@ -3,7 +3,7 @@
 mod forms;
 mod help;
 mod refusals;
-mod run;
+pub mod run;
 mod serving;
 mod state;
 mod table;

@@ -81,6 +81,7 @@ pub fn trials() -> Vec<Trial> {
         crate::bad_input::scenarios(),
         crate::cli::scenarios(),
         crate::restarts::all_scenarios(),
+        crate::rights::scenarios(),
         crate::scale::scenarios(),
         crate::surface::scenarios(),
     ];

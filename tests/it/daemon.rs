@@ -105,6 +105,11 @@ impl Daemon {
             .expect("the daemon accepts connections")
     }
 
+    /// Whether a line of its log holds this text.
+    pub fn has_logged(&self, text: &str) -> bool {
+        self.log.lock().iter().any(|line| line.contains(text))
+    }
+
     /// A page of the admin port.
     pub async fn page(&self, path: &str) -> (u16, String) {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

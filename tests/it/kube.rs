@@ -116,8 +116,13 @@ impl Kube {
 
     /// Reads a path.
     pub async fn get(&self, path: &str) -> Value {
+        self.try_get(path).await.expect("readable")
+    }
+
+    /// Reads a path, or says why not.
+    pub async fn try_get(&self, path: &str) -> Result<Value, kube::Error> {
         let request = Request::get(path).body(Vec::new()).expect("a request");
-        self.send(request).await.expect("readable")
+        self.send(request).await
     }
 
     /// Makes a real cluster serve `widgets.example.com/v1`, which a simulated one has built in:

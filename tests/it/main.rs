@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod bad_input;
+mod chart;
 mod cli;
 mod conformance;
 mod daemon;
@@ -15,10 +16,12 @@ mod daemon;
 mod demo;
 mod faults;
 mod http2;
+mod image;
 mod kube;
 mod readme;
 mod request;
 mod restarts;
+mod rights;
 mod scale;
 mod stage;
 mod subscriber;
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(readme::trials());
     trials.extend(access::trials());
+    trials.extend(chart::trials());
+    trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
     #[cfg(feature = "demo")]

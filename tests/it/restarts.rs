@@ -1,7 +1,7 @@
 //! Daemons and apiservers come and go; streams continue where they were.
 
 mod drain;
-mod proxy;
+pub mod proxy;
 mod upstream;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     reflector::{
         ReflectorOptions,
-        testing::{PATIENCE, Server, answer, list, pods},
+        testing::{PATIENCE, Server, answer, list, pods, source},
     },
     resource::{Gvr, ResourceVersion},
     store::HistoryLimits,
@@ -44,7 +44,7 @@ async fn served<T>(feed: &Feed, server: &Server, asking: impl AsyncFnOnce(CatchU
     let (catch_up, mut requests) = CatchUp::new();
     let fetcher = Fetcher {
         client: server.client.clone(),
-        info: pods(),
+        source: source(&pods()),
         options: ReflectorOptions::default(),
     };
     tokio::select! {

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{DecodeError, Decoder};
+use super::{DecodeError, Decoder, annotations::last_applied};
 use crate::resource::{Key, Labels, Object, ObjectParts, ResourceVersion};
 
 /// A string that is borrowed when it holds no escapes.
@@ -32,6 +32,7 @@ struct Meta<'a> {
     uid: Option<Text<'a>>,
     version: Option<&'a RawValue>,
     managed_fields: Option<&'a RawValue>,
+    annotations: Option<&'a RawValue>,
     labels: Labels,
 }
 
@@ -52,7 +53,11 @@ impl Decoder {
         let namespace = meta.namespace.map_or(Cow::Borrowed(""), |text| text.0);
 
         let managed = meta.managed_fields.filter(|_| !self.keep_managed_fields);
-        let cuts = [shell.api_version, shell.kind, managed];
+        let annotations = meta.annotations.filter(|_| self.cut_last_applied);
+        let cuts = [shell.api_version, shell.kind, managed]
+            .into_iter()
+            .flatten();
+        let cuts = cuts.chain(annotations.into_iter().flat_map(last_applied));
         let head = self.head(shell.api_version, shell.kind);
         let (json, version_start) = render(text, &head, cuts, offset(text, raw_version) + 1);
         let version_end = version_start + raw_version.get().len() - 2;
@@ -89,12 +94,13 @@ pub(super) fn version(raw: &RawValue) -> Option<ResourceVersion> {
 }
 
 /// `head`, then all of `text` but the cut members; and where byte `mark` of `text` has gone.
-fn render(text: &str, head: &str, cuts: [Option<&RawValue>; 3], mark: usize) -> (Bytes, usize) {
-    let mut members: Vec<_> = cuts
-        .into_iter()
-        .flatten()
-        .map(|v| member(text, v))
-        .collect();
+fn render<'a>(
+    text: &str,
+    head: &str,
+    cuts: impl Iterator<Item = &'a RawValue>,
+    mark: usize,
+) -> (Bytes, usize) {
+    let mut members: Vec<_> = cuts.map(|value| member(text, value)).collect();
     members.sort_by_key(|member| member.start);
     let kept = keep(text.as_bytes(), &members);
 
@@ -217,6 +223,7 @@ enum MetaField {
     Uid,
     ResourceVersion,
     ManagedFields,
+    Annotations,
     Labels,
     #[serde(other)]
     Other,
@@ -241,6 +248,7 @@ impl<'de> Deserialize<'de> for Meta<'de> {
                         MetaField::Uid => meta.uid = map.next_value()?,
                         MetaField::ResourceVersion => meta.version = Some(map.next_value()?),
                         MetaField::ManagedFields => meta.managed_fields = Some(map.next_value()?),
+                        MetaField::Annotations => meta.annotations = Some(map.next_value()?),
                         MetaField::Labels => {
                             let labels: Option<LabelsJson> = map.next_value()?;
                             meta.labels = labels.map_or_else(Labels::default, |json| json.0);

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::reflector::testing::{
-    Act, Server, answer, bookmark, event, list, open_watch, pod, pods, status, text,
+    Act, Server, answer, bookmark, event, list, open_watch, pod, pods, source, status, text,
 };
 
 fn fetcher(server: &Server) -> Fetcher {
     Fetcher {
         client: server.client.clone(),
-        info: pods(),
+        source: source(&pods()),
         options: ReflectorOptions::default(),
     }
 }
@@ -45,6 +45,7 @@ async fn an_exact_list_is_refused_or_true() {
     for (body, want) in [
         (answer(410, status(410, "Expired")), FetchError::Expired),
         (answer(200, list(&[], 8, "")), FetchError::Expired),
+        (answer(403, status(403, "Forbidden")), FetchError::Forbidden),
         (
             answer(500, status(500, "InternalError")),
             FetchError::Unavailable("status 500 InternalError".into()),
@@ -117,19 +118,4 @@ async fn a_replay_is_whole_or_fails() {
         let got = replay(answer(200, stream), 5, 9).await;
         assert!(matches!(got, Err(FetchError::Unavailable(_))), "{got:?}");
     }
-}
-
-#[tokio::test]
-async fn the_cluster_is_known_by_kube_system() {
-    let body = r#"{"kind":"Namespace","metadata":{"name":"kube-system","uid":"abc"}}"#;
-    let mut server = Server::answering(vec![answer(200, body)]).await;
-    assert_eq!(cluster_id(&server.client).await, Ok("abc".into()));
-    assert_eq!(server.request().await, "/api/v1/namespaces/kube-system");
-
-    let server = Server::answering(vec![answer(403, status(403, "Forbidden"))]).await;
-    let error = cluster_id(&server.client).await.expect_err("forbidden");
-    assert_eq!(
-        error.to_string(),
-        "the apiserver can't be asked: status 403 Forbidden for the namespace kube-system"
-    );
 }

@@ -6,7 +6,8 @@ use super::*;
 use crate::reflector::{
     RestartReason,
     testing::{
-        Act, Notes, PATIENCE, Server, answer, bookmark, event, list, open_watch, pod, pods, status,
+        Act, Notes, PATIENCE, Server, answer, bookmark, event, list, open_watch, pod, pods, source,
+        status,
     },
 };
 
@@ -54,7 +55,7 @@ async fn run(options: ReflectorOptions, answers: Vec<Vec<Act>>) -> Running {
     let stats = Arc::new(ReflectorStats::default());
     let reflector = Reflector {
         client: server.client.clone(),
-        info: pods(),
+        source: source(&pods()),
         options,
         sink,
         stats: stats.clone(),

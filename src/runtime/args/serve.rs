@@ -16,7 +16,8 @@ use super::{
 #[command(after_help = "\
 Examples:
   informerd serve --context staging --insecure-allow-anyone
-  informerd serve --resources pods,deployments.apps --history-age 10m")]
+  informerd serve --resources pods,deployments.apps --history-age 10m
+  informerd serve --resources pods --namespaces shop,payments")]
 pub(in crate::runtime) struct ServeArgs {
     #[command(flatten)]
     pub(in crate::runtime) listen: ListenArgs,
@@ -36,6 +37,16 @@ pub(in crate::runtime) struct ServeArgs {
         value_name = "NAMES"
     )]
     pub(in crate::runtime) resources: Vec<String>,
+
+    /// Namespaces that are watched, each by itself, so that Roles in them suffice; requests for
+    /// namespaced resources then name one of them; default: the whole cluster
+    #[arg(
+        long,
+        env = "INFORMERD_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub(in crate::runtime) namespaces: Vec<String>,
 
     /// Most bytes of changes that are kept per resource, for those who resume
     #[arg(long, env = "INFORMERD_HISTORY_BYTES", default_value = "64Mi", value_parser = bytes, value_name = "SIZE")]
@@ -100,8 +111,10 @@ impl ServeArgs {
             cluster: ClusterArgs {
                 kubeconfig: Some(kubeconfig),
                 context: None,
+                cluster_id: None,
             },
             resources: Vec::new(),
+            namespaces: Vec::new(),
             history_bytes: 64 << 20,
             history_age: Duration::from_secs(600),
             view_log_bytes: 4 << 20,
@@ -126,6 +139,18 @@ pub(in crate::runtime) struct ClusterArgs {
     /// Context of the kubeconfig; default: its current one
     #[arg(long, env = "INFORMERD_CONTEXT", value_name = "NAME")]
     pub(in crate::runtime) context: Option<String>,
+
+    /// What identifies the cluster in resume tokens, the same for all its daemons; default: the
+    /// uid of the namespace kube-system, which the daemon must be allowed to get
+    #[arg(long, env = "INFORMERD_CLUSTER_ID", value_parser = cluster_id, value_name = "UID")]
+    pub(in crate::runtime) cluster_id: Option<String>,
+}
+
+/// Any visible text will do, but it has to be one: all clusters would pass for the same.
+fn cluster_id(text: &str) -> Result<String, String> {
+    let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| format!("{text:?} is no id; pass the uid of the namespace kube-system"))
 }
 
 /// How the daemon logs.

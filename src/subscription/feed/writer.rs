@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Feed, Position, Pulse, UpstreamHealth};
+use super::{Feed, Obstacle, Position, Pulse, UpstreamHealth};
 use crate::resource::{Delta, Object, ResourceVersion};
 
 impl Feed {
@@ -43,21 +43,24 @@ impl Feed {
         self.finish(wake);
     }
 
-    /// Notes how upstream is; `gone` if the resource turned out not to be served, which holds until
-    /// there is a state of it again.
-    pub fn set_health(&self, health: UpstreamHealth, gone: bool) {
+    /// Notes how upstream is. That the resource is not served holds until there is a state of it
+    /// again, that it is forbidden until the next word.
+    pub fn set_health(&self, health: UpstreamHealth, obstacle: Option<Obstacle>) {
         let wake = {
             let mut state = self.state.lock();
             let upstream = &mut state.upstream;
-            let gone = gone || upstream.gone;
+            upstream.forbidden = obstacle == Some(Obstacle::Forbidden);
+            let gone = obstacle == Some(Obstacle::NotServed) || upstream.gone;
             if upstream.health == Some(health) && upstream.gone == gone {
-                return;
+                // Those who have begun are told no reasons.
+                Vec::new()
+            } else {
+                upstream.health = Some(health);
+                upstream.gone = gone;
+                upstream.since = SystemTime::now();
+                self.turn.fetch_add(1, Ordering::AcqRel);
+                state.views.wake_all()
             }
-            upstream.health = Some(health);
-            upstream.gone = gone;
-            upstream.since = SystemTime::now();
-            self.turn.fetch_add(1, Ordering::AcqRel);
-            state.views.wake_all()
         };
         self.finish(wake);
     }
@@ -74,6 +77,7 @@ impl Feed {
             state.cache.clear();
             state.upstream.health = None;
             state.upstream.gone = false;
+            state.upstream.forbidden = false;
         }
         self.finish(Vec::new());
     }
@@ -117,6 +121,7 @@ impl Feed {
                 version: state.cache.head().version,
                 health: state.upstream.health,
                 gone: state.upstream.gone,
+                forbidden: state.upstream.forbidden,
             }
         };
         self.pulse.send_if_modified(|held| {

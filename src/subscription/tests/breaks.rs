@@ -120,11 +120,16 @@ fn upstream_is_told_when_it_changes_and_at_the_start_only_if_it_is_bad() {
     let feed = feed();
     let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
     assert_eq!(told.all(), ["started Resumed 0"]);
-    feed.set_health(UpstreamHealth::Degraded, false);
+    feed.set_health(UpstreamHealth::Degraded, None);
     assert_eq!(told.all(), ["upstream Degraded"]);
     let mut late = Told::new(&feed, "", begin(after(&feed, 1000)));
     assert_eq!(late.all(), ["started Resumed 0", "upstream Degraded"]);
-    feed.set_health(UpstreamHealth::Healthy, false);
+    // Another reason for the same is no news to those who have begun.
+    feed.set_health(UpstreamHealth::Degraded, Some(Obstacle::Forbidden));
+    assert_eq!(told.all(), [""; 0]);
+    assert!(feed.pulse().borrow().forbidden);
+    feed.set_health(UpstreamHealth::Healthy, None);
+    assert!(!feed.pulse().borrow().forbidden);
     assert_eq!(told.all(), ["upstream Healthy"]);
 }
 
@@ -175,7 +180,7 @@ fn a_resource_that_is_gone_ends_its_streams() {
     let feed = feed();
     let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
     told.all();
-    feed.set_health(UpstreamHealth::Degraded, true);
+    feed.set_health(UpstreamHealth::Degraded, Some(Obstacle::NotServed));
     assert_eq!(
         told.all(),
         ["upstream Degraded", "bookmark 1000", "closed not_served"]
@@ -188,8 +193,8 @@ fn a_resource_is_gone_until_there_is_a_state_of_it() {
     let feed = feed();
     let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
     told.all();
-    feed.set_health(UpstreamHealth::Degraded, true);
-    feed.set_health(UpstreamHealth::Degraded, false);
+    feed.set_health(UpstreamHealth::Degraded, Some(Obstacle::NotServed));
+    feed.set_health(UpstreamHealth::Degraded, None);
     assert!(feed.pulse().borrow().gone);
     feed.replace(vec![], rv(1010), true);
     assert!(!feed.pulse().borrow().gone);
@@ -197,7 +202,7 @@ fn a_resource_is_gone_until_there_is_a_state_of_it() {
         told.all(),
         ["upstream Degraded", "reset Rewound 1", "end 1010 0"]
     );
-    feed.set_health(UpstreamHealth::Healthy, false);
+    feed.set_health(UpstreamHealth::Healthy, None);
     assert_eq!(told.all(), ["upstream Healthy"]);
 }
 

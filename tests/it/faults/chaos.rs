@@ -17,7 +17,10 @@ use crate::{
     world::{World, quick},
 };
 
-scenarios![chaos_of_faults_and_resumes];
+scenarios![
+    chaos_of_faults_and_resumes,
+    chaos_where_namespaces_are_watched_apart,
+];
 
 /// Faults in a row.
 const ROUNDS: usize = 16;
@@ -29,7 +32,18 @@ const READERS: usize = 20;
 /// The history is short, so that they are continued from the daemon's, from upstream's, by a
 /// difference, or by a Reset.
 async fn chaos_of_faults_and_resumes(kind: Kind) {
-    let mut storm = Storm::brew(kind, "chaos", &["--history-bytes", "192Ki"]).await;
+    let storm = Storm::brew(kind, "chaos", &["--history-bytes", "192Ki"]).await;
+    endured(storm, 1).await;
+}
+
+/// The same for a daemon that watches two namespaces, each with half of the traffic. The streams of
+/// each are as whole as those of a cluster.
+async fn chaos_where_namespaces_are_watched_apart(kind: Kind) {
+    let storm = Storm::brew_apart(kind, "chaos-apart", &["--history-bytes", "96Ki"]).await;
+    endured(storm, 2).await;
+}
+
+async fn endured(mut storm: Storm, collections: usize) {
     let mut writer = storm.writer();
     let audience = storm.audience();
     let (goal, reached) = watch::channel(u64::MAX);
@@ -62,6 +76,7 @@ async fn chaos_of_faults_and_resumes(kind: Kind) {
     ]);
     // Catching up with upstream's history takes a second watch for a moment.
     expectation.watches = 2;
+    expectation.collections = collections;
     storm.judge(&expectation).await;
 }
 

@@ -1,5 +1,7 @@
 //! Traffic to break: a seeded writer and subscribers with different filters, while faults strike.
 
+mod row;
+
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -12,12 +14,15 @@ use informerd_support::{
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use row::{Row, play};
+
 use crate::{
+    daemon::Daemon,
     request::Ask,
     stage::{Kind, Simulated, Stage},
     subscriber::{Subscriber, code_name, number, reason},
     wait::until,
-    world::{World, quick},
+    world::World,
 };
 
 /// What everything is about.
@@ -82,6 +87,8 @@ impl Writer {
 pub struct Storm {
     pub world: World,
     pub cluster: Cluster,
+    /// The namespaces that the daemon watches, each by itself; none for the whole cluster.
+    served: Vec<String>,
     writer: Option<(watch::Sender<()>, JoinHandle<Writer>)>,
     idle: Option<Writer>,
     followers: Vec<JoinHandle<Subscriber>>,
@@ -109,6 +116,7 @@ impl Storm {
         Self {
             world,
             cluster,
+            served: Vec::new(),
             writer: None,
             idle: Some(writer),
             followers: Vec::new(),
@@ -116,10 +124,22 @@ impl Storm {
         }
     }
 
+    /// The same, with a daemon that watches the writer's two namespaces, each by itself.
+    pub async fn brew_apart(kind: Kind, name: &str, arguments: &[&str]) -> Self {
+        let mut storm = Self::brew(kind, name, &[]).await;
+        let writer = storm.idle.as_ref().expect("the writer is idle");
+        storm.served = writer.namespaces.to_vec();
+        let served = storm.served.join(",");
+        let arguments = [&["--namespaces", &*served], arguments].concat();
+        let daemon = Daemon::start(&storm.world.stage.kubeconfig(), &arguments).await;
+        storm.world.replace_daemon(daemon).await.kill();
+        storm
+    }
+
     /// Everyone who watches: one name and request each.
     pub fn audience(&self) -> Vec<(&'static str, Ask)> {
         let all = || Ask::of(MAPS).bookmarks(BOOKMARKS);
-        vec![
+        let audience = vec![
             ("all", all()),
             ("twin", all()),
             ("namespace", all().namespace(&self.world.namespace)),
@@ -128,7 +148,18 @@ impl Storm {
             ("step", all().fields("data.step=3")),
             ("one", all().name("o-1")),
             ("deleted", all().types(&[EventType::Deleted])),
-        ]
+        ];
+        self.apart(audience)
+    }
+
+    /// Sends each into one of the namespaces that the daemon watches by themselves.
+    fn apart(&self, mut audience: Vec<(&'static str, Ask)>) -> Vec<(&'static str, Ask)> {
+        let namespaces = self.served.iter().cycle();
+        for ((_, ask), namespace) in audience.iter_mut().zip(namespaces) {
+            let filter = ask.message.filter.get_or_insert_default();
+            filter.namespaces = vec![namespace.clone()];
+        }
+        audience
     }
 
     /// Lets everyone subscribe and read on.
@@ -195,14 +226,22 @@ impl Storm {
     /// Waits until the daemon knows everything that is written by now.
     pub async fn caught_up(&self) {
         let goal = self.cluster.revision();
-        let probe = format!("caught-up-{}", fastrand::u64(..));
-        let object = json!({"metadata": {"name": probe, "namespace": self.world.namespace}});
-        self.cluster.create(MAPS, object).expect("a new name");
-        let name = "informerd_watch_cache_resource_version";
-        until("the daemon has caught up", || async {
-            self.world.daemon.metric(name, "configmaps").await > goal as f64
-        })
-        .await;
+        let mut caches = vec![(self.world.namespace.clone(), "configmaps".to_owned())];
+        if !self.served.is_empty() {
+            let label = |namespace: &String| format!("namespace=\"{namespace}\"");
+            let served = self.served.iter();
+            caches = served.map(|one| (one.clone(), label(one))).collect();
+        }
+        for (namespace, label) in &caches {
+            let probe = format!("caught-up-{}", fastrand::u64(..));
+            let object = json!({"metadata": {"name": probe, "namespace": namespace}});
+            self.cluster.create(MAPS, object).expect("a new name");
+            let name = "informerd_watch_cache_resource_version";
+            until("the daemon has caught up", || async {
+                self.world.daemon.metric(name, label).await > goal as f64
+            })
+            .await;
+        }
     }
 
     /// Asks for what must be refused; gives code and reason.
@@ -315,64 +354,6 @@ async fn follow(mut subscriber: Subscriber, goal: watch::Receiver<u64>) -> Subsc
         if version >= *goal.borrow() {
             return subscriber;
         }
-    }
-}
-
-/// One row of a table: faults, and what they may cost.
-pub struct Row {
-    pub name: &'static str,
-    pub faults: Vec<Fault>,
-    pub asked: Asked,
-    /// What must occur in the streams, and what must not.
-    pub shows: &'static [&'static str],
-    pub hides: &'static [&'static str],
-    /// Metrics that must have counted something.
-    pub counted: &'static [&'static str],
-}
-
-/// Plays the rows of a table.
-pub async fn play(kind: Kind, rows: Vec<Row>) {
-    for row in rows {
-        row.play(kind).await;
-    }
-}
-
-impl Row {
-    /// Plays one row.
-    pub async fn play(self, kind: Kind) -> Calm {
-        let mut storm = Storm::brew(kind, self.name, &[]).await;
-        let from = storm.cluster.revision();
-        self.faults
-            .into_iter()
-            .for_each(|fault| storm.cluster.inject(fault));
-        storm.subscribe().await;
-        storm.blow();
-        storm.struck().await;
-        storm.asked(self.asked).await;
-        storm.caught_up().await;
-        if self.asked.syncs > 1 {
-            let to = storm.cluster.revision();
-            storm.world.excuse_gap(from, to);
-        }
-        // What comes afterwards is told as ever.
-        let after = storm.cluster.revision() + 20;
-        until("the writer writes on", || async {
-            storm.cluster.revision() > after
-        })
-        .await;
-        for metric in self.counted {
-            let name = format!("informerd_{metric}_total");
-            let count = storm.world.daemon.metric(&name, "configmaps").await;
-            assert!(count > 0.0, "{}: {metric} counts nothing", self.name);
-        }
-        let calm = storm.calm(&quick(50).requiring(self.shows)).await;
-        assert_eq!(
-            calm.asked, self.asked,
-            "{}: {:#?}",
-            self.name, calm.requests
-        );
-        calm.without(self.hides);
-        calm
     }
 }
 

@@ -67,6 +67,7 @@ pub const MUTATIONS: &[Mutation] = mutations![
     "G12 agreement": damage::one_sees_other_bytes,
     "G13 one upstream": upstream::second_watch,
     "G13 one upstream": upstream::second_list,
+    "G13 one upstream": upstream::watch_of_a_namespace,
     "G14 epoch": upstream::resumed_in_other_epoch,
     "G14 epoch": upstream::rewound_in_same_epoch,
     "G15 no time travel": snapshots::older_after_reset,

@@ -32,6 +32,28 @@ pub struct Truth {
     pub commits: Vec<Commit>,
 }
 
+impl Truth {
+    /// The history as those may see it who read secrets: nothing of them stands in an annotation.
+    #[must_use]
+    pub fn without_last_applied(mut self) -> Self {
+        for commit in &mut self.commits {
+            for state in [&mut commit.previous, &mut commit.current] {
+                let annotations = state.as_mut().and_then(|state| {
+                    state
+                        .get_mut("metadata")?
+                        .get_mut("annotations")?
+                        .as_object_mut()
+                });
+                if let Some(annotations) = annotations {
+                    // The order of the others is part of the promise.
+                    annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+                }
+            }
+        }
+        self
+    }
+}
+
 /// One request as it reached the apiserver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamRequest {

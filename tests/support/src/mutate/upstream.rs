@@ -97,6 +97,13 @@ pub(super) fn second_watch(run: &mut Run, _: &mut Rng) -> bool {
     true
 }
 
+/// Not at the same time: a watch that nobody needs is one too many whenever it is open.
+pub(super) fn watch_of_a_namespace(run: &mut Run, _: &mut Rng) -> bool {
+    let request = &mut run.requests[2];
+    request.uri = request.uri.replace("/widgets", "/namespaces/a/widgets");
+    true
+}
+
 pub(super) fn second_list(run: &mut Run, _: &mut Rng) -> bool {
     run.requests.push(run.requests[0].clone());
     true

@@ -105,6 +105,11 @@ impl Cluster {
         self.script(|script| script.inject(fault));
     }
 
+    /// Takes back what is left of all faults; those that have struck stay on record.
+    pub fn withdraw_faults(&self) {
+        self.script(|script| script.withdraw());
+    }
+
     /// All faults that were ever injected, with how often each one struck.
     #[must_use]
     pub fn faults_bitten(&self) -> Vec<FaultReport> {

@@ -279,6 +279,12 @@ impl Script {
         None
     }
 
+    pub(super) fn withdraw(&mut self) {
+        for (report, _, times) in &mut self.faults {
+            report.fault.times -= std::mem::take(times);
+        }
+    }
+
     pub(super) fn bite(&mut self, FaultId(at): FaultId) {
         if let Some((report, _, _)) = self.faults.get_mut(at) {
             report.bitten += 1;
@@ -317,6 +323,18 @@ mod tests {
         assert_eq!(meet("pods", Verb::List), Some(Action::Freeze));
         assert_eq!(meet("pods", Verb::List), Some(Action::Freeze));
         assert_eq!(meet("pods", Verb::List), None);
+    }
+
+    #[test]
+    fn what_was_taken_back_strikes_no_more() {
+        let mut script = Script::default();
+        script.inject(Fault::on("pods", Verb::List, Action::Freeze).times(9));
+        let (id, _) = script.take("pods", &[Verb::List]).expect("strikes left");
+        script.bite(id);
+        script.withdraw();
+        assert_eq!(script.take("pods", &[Verb::List]), None);
+        let report = &script.reports()[0];
+        assert_eq!((report.bitten, report.fault.times), (1, 1));
     }
 
     #[test]

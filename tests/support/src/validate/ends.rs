@@ -9,13 +9,21 @@ const ALLOWED: &[(&str, &[&str], bool)] = &[
     ("NOT_FOUND", &["RESOURCE_NOT_SERVED"], true),
     ("FAILED_PRECONDITION", &["NOT_WATCHABLE"], false),
     ("PERMISSION_DENIED", &["ACCESS_DENIED"], true),
-    ("PERMISSION_DENIED", &["RESOURCE_DISABLED"], false),
+    (
+        "PERMISSION_DENIED",
+        &["RESOURCE_DISABLED", "NAMESPACE_NOT_SERVED"],
+        false,
+    ),
     ("OUT_OF_RANGE", &["RESOURCE_EXPIRED", "EPOCH_CHANGED"], true),
     ("OUT_OF_RANGE", &["RESOURCE_VERSION_TOO_LARGE"], false),
     ("RESOURCE_EXHAUSTED", &["SLOW_CONSUMER"], true),
     ("RESOURCE_EXHAUSTED", &["QUOTA_EXCEEDED"], false),
     ("UNAVAILABLE", &["DRAINING"], true),
-    ("UNAVAILABLE", &["NOT_SYNCED", "UPSTREAM_DOWN"], false),
+    (
+        "UNAVAILABLE",
+        &["NOT_SYNCED", "UPSTREAM_DOWN", "UPSTREAM_FORBIDDEN"],
+        false,
+    ),
 ];
 
 /// G20: a status comes from the contract's table, with its reason; OK comes only after a

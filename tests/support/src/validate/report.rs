@@ -16,9 +16,12 @@ pub struct Expectation {
     pub min_events: u64,
     /// What must occur: the names that [`Summary::count`] knows.
     pub required: Vec<String>,
-    /// Most open watches per resource at one instant: one per replica, and one more while a
+    /// Most open watches per collection at one instant: one per replica, and one more while a
     /// catch-up with the apiserver's history runs.
     pub watches: usize,
+    /// Most collections per resource that are watched: the whole cluster's, or one for each
+    /// namespace that the daemon was told to serve.
+    pub collections: usize,
     /// Most lists per resource; `None` if it doesn't matter.
     pub lists: Option<usize>,
     /// Whether a connection may break without a status that the server chose.
@@ -28,12 +31,13 @@ pub struct Expectation {
 }
 
 impl Default for Expectation {
-    /// One event, one watch, no faults.
+    /// One event, one watch of the whole cluster, no faults.
     fn default() -> Self {
         Self {
             min_events: 1,
             required: Vec::new(),
             watches: 1,
+            collections: 1,
             lists: None,
             crashes: false,
             caught_up: false,

@@ -274,6 +274,32 @@ fn watches_may_overlap_while_a_broken_connection_is_being_noticed() {
     assert_eq!(broken(&bad, &replicas), [""; 0]);
 }
 
+#[test]
+fn each_namespace_may_have_a_watch_where_namespaces_are_served() {
+    let watch = |namespace: &str| UpstreamRequest {
+        resource: "pods".into(),
+        verb: "watch".into(),
+        uri: format!("/api/v1/namespaces/{namespace}/pods?watch=1"),
+        status: 200,
+        started: Duration::ZERO,
+        ended: None,
+    };
+    let judged = |requests: &[&str], collections| {
+        let run = Run {
+            requests: requests.iter().map(|namespace| watch(namespace)).collect(),
+            ..Run::default()
+        };
+        let expectation = Expectation {
+            collections,
+            ..none_needed()
+        };
+        broken(&run, &expectation)
+    };
+    assert_eq!(judged(&["a", "b"], 2), [""; 0]);
+    assert_eq!(judged(&["a", "b", "c"], 2), ["G13 one upstream"]);
+    assert_eq!(judged(&["a", "a"], 2), ["G13 one upstream"]);
+}
+
 // The difference stands for the state at 7, where "a" is at 7 and comes after "b"; the reader has
 // left before it came.
 #[test]

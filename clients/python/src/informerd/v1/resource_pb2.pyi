@@ -38,6 +38,10 @@ class _AvailabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """The caller may not list and watch it in the whole cluster. It may still be allowed to in some
     namespaces, by name, or by a selector: only the attempt tells.
     """
+    AVAILABILITY_FORBIDDEN_UPSTREAM: _Availability.ValueType  # 5
+    """The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
+    service account list and watch. It is tried again as long as somebody subscribes.
+    """
 
 class Availability(_Availability, metaclass=_AvailabilityEnumTypeWrapper):
     """Availability tells whether a resource can be watched here."""
@@ -53,6 +57,10 @@ AVAILABILITY_DISABLED: Availability.ValueType  # 3
 AVAILABILITY_FORBIDDEN: Availability.ValueType  # 4
 """The caller may not list and watch it in the whole cluster. It may still be allowed to in some
 namespaces, by name, or by a selector: only the attempt tells.
+"""
+AVAILABILITY_FORBIDDEN_UPSTREAM: Availability.ValueType  # 5
+"""The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
+service account list and watch. It is tried again as long as somebody subscribes.
 """
 global___Availability = Availability
 

@@ -129,7 +129,8 @@ class Filter(google.protobuf.message.Message):
     @property
     def namespaces(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Exact namespaces; empty means all. At most 100. An empty string is refused,
-        as is any namespace on a cluster-scoped resource.
+        as is any namespace on a cluster-scoped resource. A daemon that serves single namespaces
+        wants exactly one of them here, for they share no order (NAMESPACE_NOT_SERVED).
         """
 
     @property

@@ -228,8 +228,8 @@ class WatchRequest(google.protobuf.message.Message):
     def timeout(self) -> google.protobuf.duration_pb2.Duration:
         """Planned length of the stream, counted from the call: after it, a last bookmark and status OK;
         status OK alone inside a snapshot or between events that belong together. A stream that has
-        not begun by then ends with what it waited for: UNAVAILABLE (NOT_SYNCED, UPSTREAM_DOWN) or
-        OUT_OF_RANGE (RESOURCE_VERSION_TOO_LARGE). Default: no end. At most 24 h.
+        not begun by then ends with what it waited for: UNAVAILABLE (NOT_SYNCED, UPSTREAM_DOWN,
+        UPSTREAM_FORBIDDEN) or OUT_OF_RANGE (RESOURCE_VERSION_TOO_LARGE). Default: no end. At most 24 h.
         """
 
     def __init__(
@@ -266,7 +266,7 @@ class SnapshotStart(google.protobuf.message.Message):
     """
     allow_stale: builtins.bool
     """Accept a snapshot while the daemon has no live watch upstream. Without it such a start is
-    refused with UNAVAILABLE (UPSTREAM_DOWN).
+    refused with UNAVAILABLE (UPSTREAM_DOWN, UPSTREAM_FORBIDDEN).
     """
     def __init__(
         self,
