@@ -17,6 +17,7 @@ mod cork;
 mod keepalive;
 mod limits;
 mod listener;
+mod peer;
 mod pump;
 mod request;
 mod segments;
@@ -27,18 +28,10 @@ mod tests;
 pub use connection::{Context, serve_connection};
 pub use limits::Limits;
 pub use listener::serve;
+pub use peer::{Peer, Remote};
 pub use stats::Stats;
 
-use std::{convert::Infallible, net::SocketAddr};
-
-/// The two ends of the connection that a request came in on; found in the request's extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// Address of the client, as the socket reports it (a proxy's address behind a proxy).
-    pub remote: SocketAddr,
-    /// Address on which the connection was accepted, if the socket still knows it.
-    pub local: Option<SocketAddr>,
-}
+use std::convert::Infallible;
 
 /// What a connection needs of a service; implemented by everything that fits, never by hand.
 /// `tonic::service::Routes` fits. The service is cloned once per connection and once per request.

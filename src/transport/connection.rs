@@ -73,19 +73,20 @@ where
 {
     let _open = context.stats.hold_connection();
     let stats = Arc::clone(&context.stats);
+    let remote = peer.remote;
     let ended = async {
         let mut driver = Driver::handshake(io, peer, service, context).await?;
         poll_fn(|cx| driver.poll(cx)).await
     };
     match ended.await {
-        Ok(()) => tracing::debug!(remote = %peer.remote, "connection closed"),
+        Ok(()) => tracing::debug!(%remote, "connection closed"),
         Err(reason) => {
             match reason {
                 Ended::Dead => stats.add_keepalive_timeout(),
                 Ended::Silent => stats.add_handshake_failure(),
                 _ => {}
             }
-            tracing::debug!(remote = %peer.remote, %reason, "connection ended");
+            tracing::debug!(%remote, %reason, "connection ended");
         }
     }
 }
@@ -199,7 +200,7 @@ where
         mut respond: SendResponse<Segments>,
     ) -> BoxFuture<'static, ()> {
         let mut request = request.map(|body| Body::new(RequestBody::new(body)));
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         let service = self.service.clone();
         let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
         let open = stats.hold_stream();

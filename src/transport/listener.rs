@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Context, HttpService, Peer, serve_connection};
+use super::{Context, HttpService, Peer, Remote, serve_connection};
 
 /// First and longest pause after `accept` failed for want of a resource.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -43,7 +43,7 @@ pub async fn serve<S: HttpService>(listener: TcpListener, service: S, context: C
                     continue;
                 }
                 context.stats.add_accepted();
-                let peer = Peer { remote, local: socket.local_addr().ok() };
+                let peer = Peer { remote: Remote::Tcp(remote), certificate: None };
                 tune(&socket);
                 connections.spawn(serve_connection(socket, peer, service.clone(), context.clone()));
             }

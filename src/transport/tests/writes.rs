@@ -8,7 +8,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::*;
-use crate::transport::{Peer, serve_connection};
+use crate::transport::{Peer, Remote, serve_connection};
 
 /// An in-memory socket that counts the writes into it.
 struct Counted(DuplexStream, Arc<AtomicU64>);
@@ -51,10 +51,9 @@ async fn streams_that_wake_together_share_one_write() {
         let (feeders, responses): (Vec<Feeder>, Vec<_>) = (0..STREAMS).map(|_| fed()).unzip();
         let responses = Arc::new(parking_lot::Mutex::new(responses));
         let service = service(move |_| responses.lock().remove(0));
-        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let peer = Peer {
-            remote,
-            local: None,
+            remote: Remote::Unix,
+            certificate: None,
         };
         let context = Context {
             limits: Arc::default(),
