@@ -27,6 +27,7 @@ mod subscriber;
 mod surface;
 mod tail;
 mod tidy;
+mod tls;
 mod wait;
 mod world;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
+    trials.extend(tls::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
