@@ -28,6 +28,7 @@ mod subscriber;
 mod surface;
 mod tail;
 mod tidy;
+mod tls;
 mod wait;
 mod world;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
+    trials.extend(tls::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

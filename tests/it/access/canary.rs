@@ -11,7 +11,7 @@ pub const SECRET: &str = "canary-7f3e-do-not-log";
 pub async fn unseen(daemon: &Daemon, tokens: &[String], told: &[Status]) {
     let (_, metrics) = daemon.page("/metrics").await;
     let (_, readiness) = daemon.page("/readyz").await;
-    let mut texts = daemon.log();
+    let mut texts: Vec<_> = daemon.log().lines().map(str::to_owned).collect();
     assert!(texts.len() > 3, "there is something to look through");
     texts.extend([metrics, readiness]);
     texts.extend(told.iter().map(|status| format!("{status:?}")));
@@ -29,7 +29,7 @@ pub async fn unseen(daemon: &Daemon, tokens: &[String], told: &[Status]) {
 pub fn audited(daemon: &Daemon, parts: &[&str]) -> bool {
     daemon
         .log()
-        .iter()
+        .lines()
         .filter(|line| line.contains(r#""target":"audit""#))
         .any(|line| parts.iter().all(|part| line.contains(part)))
 }
