@@ -3,7 +3,9 @@
 //! The only room that knows `tonic::Status`. `Watch` answers with a body of shared bytes; all else
 //! is ordinary tonic.
 
+mod audit;
 mod bounded;
+mod caller;
 mod counters;
 mod deadline;
 mod frames;

@@ -11,9 +11,10 @@ use super::{
     lifecycle,
 };
 use crate::{
+    access::Grant,
     reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{Gvr, OutOfReach, Reach, ResourceInfo, Source, SourceKey},
-    subscription::{Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
+    resource::{Gvr, Reach, ResourceInfo, Source, SourceKey},
+    subscription::{Closed, Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -80,30 +81,25 @@ impl Cachers {
         &self.drain
     }
 
-    /// What is watched for those who ask for a resource in these namespaces; none means all.
+    /// Reserves the cacher of what is granted; its watch runs at least as long as the lease is held.
+    /// The lease may show more objects: only what the grant's membership matches may be told.
     ///
     /// # Errors
-    /// No single watch covers them.
-    pub fn source<S: AsRef<str>>(
-        &self,
-        info: &ResourceInfo,
-        namespaces: &[S],
-    ) -> Result<Source, OutOfReach> {
-        self.settings.reach.source(info, namespaces)
-    }
-
-    /// Reserves the cacher of a source; its watch runs at least as long as the lease is held.
-    pub fn lease(&self, source: &Source) -> Lease {
+    /// [`Closed::OutOfReach`] if no single watch covers the namespaces.
+    pub fn lease<R>(&self, grant: &Grant<R>) -> Result<Lease, Closed> {
+        let namespaces = grant.membership().namespaces();
+        let source = self.settings.reach.source(grant.info(), namespaces);
+        let source = source.map_err(Closed::OutOfReach)?;
         let mut cachers = self.cachers.lock();
         let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
             None => {
-                let cacher = self.make(source);
+                let cacher = self.make(&source);
                 cachers.insert(source.key(), cacher.clone());
                 cacher
             }
         };
-        Lease::new(cacher, self.settings.sync_deadline)
+        Ok(Lease::new(cacher, self.settings.sync_deadline))
     }
 
     fn make(&self, source: &Source) -> Arc<Cacher> {
@@ -125,6 +121,12 @@ impl Cachers {
         };
         (self.spawn)(format!("cacher {source}"), Box::pin(life.run()));
         cacher
+    }
+
+    /// Where a resource's objects are looked for: in these namespaces, or in the whole cluster if
+    /// there are none.
+    pub fn places(&self, info: &ResourceInfo) -> Vec<Arc<str>> {
+        self.settings.reach.namespaces(info)
     }
 
     /// Whether the apiserver refuses the daemon a resource, as far as it has been asked: somewhere,

@@ -91,6 +91,7 @@ pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
                 after,
             )
         }
+        Closed::OutOfReach(_) => refuse(Code::PermissionDenied, "NAMESPACE_NOT_SERVED", message),
         Closed::Draining => retry(Code::Unavailable, "DRAINING", message, reconnect),
         Closed::NotSynced => retry(
             Code::Unavailable,

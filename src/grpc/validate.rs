@@ -4,14 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::{Code, Status};
+use tonic::Status;
 
-use super::status::{invalid, invalid_filter, invalid_token, refuse};
+use super::status::{invalid, invalid_filter, invalid_token};
 use crate::{
-    cacher::{Cachers, StartAt, Watch},
+    access::{Grant, Subscribe},
+    cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
-    resource::{ResourceInfo, ResourceVersion, Source},
-    selector::{EventType, EventTypes, FilterSpec, Membership, Query, echo},
+    resource::ResourceVersion,
+    selector::{EventType, EventTypes, FilterSpec, Membership, echo},
     subscription::{OnExpired, Position, Scope},
 };
 
@@ -20,43 +21,51 @@ const BOOKMARK_MIN: Duration = Duration::from_secs(1);
 const BOOKMARK_MAX: Duration = Duration::from_secs(300);
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads a `WatchRequest` about a resource that is known. `called` is when the call came;
-/// `reconnect_delay` is what the stream is told if the server drains.
+/// Reads a `WatchRequest` that is granted. `called` is when the call came; `reconnect_delay` is what
+/// the stream is told if the server drains.
 pub(super) fn watch(
     request: v1::WatchRequest,
-    info: &ResourceInfo,
-    cachers: &Cachers,
+    grant: &Grant<Subscribe>,
+    cluster: [u8; 8],
     called: Instant,
     reconnect_delay: Duration,
 ) -> Result<Watch, Status> {
     let filter = request.filter.unwrap_or_default();
     let include_old = payload(request.payload.as_ref())?;
     let event_types = event_types(&filter.event_types)?;
-    let membership = membership(&filter, info)?;
-    let source = source(cachers, info, membership.namespaces())?;
-    let query = Query::new(membership, event_types, include_old);
-    let scope = Scope {
-        cluster: cachers.cluster(),
-        gvr: info.gvr.clone(),
-        filter: query.membership().fingerprint(),
-    };
+    let scope = scope(grant, cluster);
     Ok(Watch {
         start: start(request.start, &scope)?,
         on_expired: on_expired(request.on_expired)?,
         bookmark_interval: bookmark_interval(request.bookmark_interval)?,
         deadline: timeout(request.timeout)?.map(|timeout| called + timeout),
-        source,
-        query,
+        event_types,
+        include_old,
         reconnect_delay,
     })
 }
 
-/// Reads the conditions that decide membership.
-pub(super) fn membership(filter: &v1::Filter, info: &ResourceInfo) -> Result<Membership, Status> {
-    if !info.namespaced && !filter.namespaces.is_empty() {
+/// What tokens of a granted request are bound to.
+pub(super) fn scope<R>(grant: &Grant<R>, cluster: [u8; 8]) -> Scope {
+    Scope {
+        cluster,
+        gvr: grant.info().gvr.clone(),
+        filter: grant.membership().fingerprint(),
+    }
+}
+
+/// Whether the namespaces of a filter make sense for its resource.
+pub(super) fn namespaces<R>(grant: &Grant<R>) -> Result<(), Status> {
+    let info = grant.info();
+    if !info.namespaced && !grant.membership().namespaces().is_empty() {
         let description = format!("{} is cluster-scoped, leave namespaces empty", info.gvr);
         return Err(invalid("filter.namespaces", "INVALID_FILTER", description));
     }
+    Ok(())
+}
+
+/// Reads the conditions that decide membership.
+pub(super) fn membership(filter: &v1::Filter) -> Result<Membership, Status> {
     let spec = FilterSpec {
         namespaces: &filter.namespaces,
         names: &filter.names,
@@ -64,21 +73,6 @@ pub(super) fn membership(filter: &v1::Filter, info: &ResourceInfo) -> Result<Mem
         field_selector: &filter.field_selector,
     };
     Membership::new(spec).map_err(|error| invalid_filter(&error))
-}
-
-/// What is watched for those who ask for these namespaces.
-pub(super) fn source<S: AsRef<str>>(
-    cachers: &Cachers,
-    info: &ResourceInfo,
-    namespaces: &[S],
-) -> Result<Source, Status> {
-    cachers.source(info, namespaces).map_err(|error| {
-        refuse(
-            Code::PermissionDenied,
-            "NAMESPACE_NOT_SERVED",
-            error.to_string(),
-        )
-    })
 }
 
 /// Reads a position that a state must have reached; empty means any.

@@ -1,5 +1,6 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
+mod access;
 mod cluster;
 mod listen;
 
@@ -104,7 +105,7 @@ impl Daemon {
     /// # Errors
     /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
     pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
-        listen::check(&args.listen, &args.access)?;
+        listen::check(&args.listen)?;
         let (allowed, reach) = offered(&args)?;
         let stats = Arc::new(transport::Stats::default());
         let listening = Listening::open(&args.listen, &stats).await?;
@@ -120,6 +121,8 @@ impl Daemon {
 
         let drain = Arc::new(Drain::default());
         let (supervisor, spawn) = Supervisor::new();
+        let readiness = Arc::default();
+        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn)?;
         listening.follow(&spawn);
         let cachers = Arc::new(Cachers::new(
             client,
@@ -138,10 +141,10 @@ impl Daemon {
         };
         let spread = (args.drain / 2).min(Duration::from_secs(10));
         let parts = Parts {
-            api: Api::new(offer, cachers.clone(), counters, health, spread),
+            api: Api::new(gate, offer, cachers.clone(), counters, health, spread),
             limits: limits(&args),
             registry: Arc::new(admin::registry(metrics)),
-            readiness: Arc::default(),
+            readiness,
             listening,
             stats,
             reporter,

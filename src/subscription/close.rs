@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::resource::ResourceVersion;
+use crate::resource::{OutOfReach, ResourceVersion};
 
 /// Why a stream ends. `grpc::status` maps each to a code; the names are metric labels too.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,6 +31,9 @@ pub enum Closed {
     /// The token is from before the cluster's history was rewound, and the client asked to be told.
     #[error("the resume token is from before the cluster's history was rewound")]
     Rewound,
+    /// No watch upstream covers the namespaces that it asks for.
+    #[error(transparent)]
+    OutOfReach(OutOfReach),
     /// The server is about to stop.
     #[error("the server is draining")]
     Draining,
@@ -62,6 +65,7 @@ impl Closed {
             Self::Expired { .. } => "expired",
             Self::Future { .. } => "future",
             Self::Rewound => "rewound",
+            Self::OutOfReach(_) => "out_of_reach",
             Self::Draining => "draining",
             Self::NotSynced => "not_synced",
             Self::UpstreamDown => "upstream_down",

@@ -28,14 +28,24 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon on free ports and waits until it serves. The authority of a certificate
-    /// (`--tls-cert`) is expected beside it, as `ca.crt`.
+    /// Starts a daemon on free ports and waits until it serves. It serves anyone. The authority of
+    /// a certificate (`--tls-cert`) is expected beside it, as `ca.crt`.
     pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
         Self::start_at(kubeconfig, "127.0.0.1:0", arguments).await
     }
 
     /// Starts a daemon on a given address.
     pub async fn start_at(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
+        let open = [&["--insecure-allow-anyone"], arguments].concat();
+        Self::run(kubeconfig, address, &open).await
+    }
+
+    /// Starts a daemon on free ports that asks the apiserver about its callers.
+    pub async fn guarded(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::run(kubeconfig, "127.0.0.1:0", arguments).await
+    }
+
+    async fn run(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_informerd"))
             .arg("serve")
             .args(["--listen", address, "--admin-listen", "127.0.0.1:0"])

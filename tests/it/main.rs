@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
+mod access;
 mod admin;
 mod bad_input;
 mod chart;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(readme::trials());
+    trials.extend(access::trials());
     trials.extend(chart::trials());
     trials.extend(image::trials());
     trials.extend(conformance::trials());

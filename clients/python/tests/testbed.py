@@ -147,6 +147,7 @@ class Daemon:
             *_bound_to_this_process(),
             str(binary("informerd", "INFORMERD_BIN", "informerd")),
             *("serve", "--listen", self.address, "--admin-listen", "127.0.0.1:0"),
+            "--insecure-allow-anyone",
             *("--log-format", "json", "--log", "info,informerd=debug"),
             *("--kubeconfig", str(self._kubeconfig), *self._arguments),
         ]

@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  informerd serve --context staging
+  informerd serve --context staging --insecure-allow-anyone
   informerd serve --listen unix:/run/informerd/grpc.sock
   informerd serve --resources pods,deployments.apps --history-age 10m
   informerd serve --resources pods --namespaces shop,payments")]
@@ -105,9 +105,7 @@ impl ServeArgs {
     ) -> Self {
         Self {
             listen: ListenArgs::on(listen),
-            access: AccessArgs {
-                insecure_allow_anyone: false,
-            },
+            access: AccessArgs::anyone(),
             cluster: ClusterArgs {
                 kubeconfig: Some(kubeconfig),
                 context: None,

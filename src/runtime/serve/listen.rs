@@ -10,7 +10,7 @@ use crate::{
     cacher::Spawn,
     grpc::AllowList,
     resource::Reach,
-    runtime::args::{AccessArgs, ListenArgs},
+    runtime::args::ListenArgs,
     transport::{Address, Listener, Stats, Tls, TlsFiles},
 };
 
@@ -83,17 +83,16 @@ fn taken(address: &impl std::fmt::Display, flag: &str) -> String {
 
 /// Whether the addresses may be listened on. The admin port may be anywhere: it must be reached
 /// by the kubelet, and shows counts only.
-pub(super) fn check(listen: &ListenArgs, access: &AccessArgs) -> anyhow::Result<()> {
+pub(super) fn check(listen: &ListenArgs) -> anyhow::Result<()> {
     let reachable = listen.listen.iter().filter(|address| !address.is_local());
     for address in reachable.clone() {
         protected(address, listen)?;
-        authorised(address, access)?;
     }
-    for address in reachable {
-        if listen.tls_cert.is_none() {
-            warn!(%address, "plaintext: whoever is on the way can read and change everything");
-        }
-        warn!(%address, "anyone who reaches this address can read what this daemon may read");
+    for address in reachable.filter(|_| listen.tls_cert.is_none()) {
+        warn!(
+            %address,
+            "plaintext: whoever is on the way can read and change everything, tokens too"
+        );
     }
     Ok(())
 }
@@ -104,18 +103,6 @@ fn protected(address: &Address, listen: &ListenArgs) -> anyhow::Result<()> {
             "--listen {address} is reachable from other machines and would be plaintext: give \
              --tls-cert and --tls-key, use a loopback address or unix:/path, or allow it with \
              --insecure-plaintext"
-        );
-    }
-    Ok(())
-}
-
-/// Until callers are known, only this machine may call.
-fn authorised(address: &Address, access: &AccessArgs) -> anyhow::Result<()> {
-    if !access.insecure_allow_anyone {
-        bail!(
-            "--listen {address} is reachable from other machines, and there is no access control \
-             yet: use a loopback address, or --insecure-allow-anyone to let everybody read what \
-             this daemon may read"
         );
     }
     Ok(())
