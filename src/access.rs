@@ -3,8 +3,8 @@
 //! The apiserver is asked: a TokenReview says who a bearer token is, SubjectAccessReviews say what
 //! that user may list, watch and get. The answer is a [`Permit`] and, once the resource is known to
 //! exist, a [`Grant`]: nothing else can make one, and no subscription or read starts without one.
-//! While a stream is open its [`Standing`](standing) is checked again and again; there is one per
-//! distinct caller and question, however many streams share it.
+//! While a stream is open its standing is checked again and again; there is one per distinct caller
+//! and question, however many streams share it.
 //!
 //! ```text
 //! credentials ─► who (TokenReview, certificate) ─► may (SubjectAccessReview) ─► Permit ─► Grant

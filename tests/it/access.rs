@@ -10,6 +10,7 @@ mod clients;
 mod live;
 mod matrix;
 mod oracle;
+mod record;
 mod reviews;
 
 use libtest_mimic::Trial;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         live::scenarios(),
         reviews::scenarios(),
         clients::scenarios(),
+        record::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();

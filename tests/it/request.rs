@@ -9,6 +9,8 @@ use informerd_support::trace;
 #[derive(Debug, Clone)]
 pub struct Ask {
     pub message: v1::WatchRequest,
+    /// What is shown with it, if anything is.
+    pub shown: Option<String>,
 }
 
 impl Ask {
@@ -22,7 +24,14 @@ impl Ask {
                 bookmark_interval: Some(duration(Duration::from_secs(1))),
                 ..v1::WatchRequest::default()
             },
+            shown: None,
         }
+    }
+
+    /// Shows a token.
+    pub fn shown(mut self, token: &str) -> Self {
+        self.shown = Some(token.to_owned());
+        self
     }
 
     fn filter(&mut self) -> &mut v1::Filter {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use informerd::proto::v1::{self, frame::Frame, watch_service_client::WatchServiceClient};
 use informerd_support::{recorder::StreamRecorder, trace};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Request, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::request::Ask;
@@ -31,7 +31,12 @@ impl Subscriber {
         recorder: StreamRecorder,
     ) -> Result<Self, Status> {
         let mut client = WatchServiceClient::new(channel).max_decoding_message_size(64 << 20);
-        let opened = client.watch(ask.message.clone()).await;
+        let mut request = Request::new(ask.message.clone());
+        if let Some(token) = &ask.shown {
+            let value = format!("Bearer {token}").parse().expect("a header");
+            request.metadata_mut().insert("authorization", value);
+        }
+        let opened = client.watch(request).await;
         match opened {
             Ok(response) => Ok(Self {
                 name: name.to_owned(),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use informerd_support::{
     recorder::Recorder,
-    trace::{Gap, Start, Truth, UpstreamRequest},
+    trace::{Gap, Rights, Start, Truth, UpstreamRequest},
     truth::TruthWatcher,
     validate::{Expectation, Summary, validate_all},
 };
@@ -34,6 +34,7 @@ pub struct World {
     channel: Channel,
     records: BTreeMap<String, Record>,
     gaps: Mutex<Vec<Gap>>,
+    rights: Mutex<BTreeMap<String, Rights>>,
 }
 
 /// What is recorded of one resource.
@@ -89,6 +90,7 @@ impl World {
             channel,
             records,
             gaps: Mutex::default(),
+            rights: Mutex::default(),
         }
     }
 
@@ -96,6 +98,11 @@ impl World {
     /// upstream broke its history.
     pub fn excuse_gap(&self, from: u64, to: u64) {
         self.gaps.lock().push(Gap { from, to });
+    }
+
+    /// Notes what a subscriber may see, and until when.
+    pub fn grant(&self, subscriber: &str, rights: Rights) {
+        self.rights.lock().insert(subscriber.to_owned(), rights);
     }
 
     /// The shared connection.
@@ -283,6 +290,7 @@ impl World {
         };
         let mut run = record.recorder.run(truth, requests);
         run.gaps = self.gaps.lock().clone();
+        run.rights = self.rights.lock().clone();
         if let Some(cluster) = self.stage.simulated() {
             run.rewound = cluster.abandoned_truths(resource);
         }

@@ -4,6 +4,7 @@
 mod damage;
 mod model;
 mod pick;
+mod rights;
 mod script;
 mod snapshots;
 mod upstream;
@@ -72,6 +73,9 @@ pub const MUTATIONS: &[Mutation] = mutations![
     "G14 epoch": upstream::rewound_in_same_epoch,
     "G15 no time travel": snapshots::older_after_reset,
     "G16 delete fidelity": damage::leaving_untold,
+    "G17 authorised": rights::object_beyond_the_rights,
+    "G17 authorised": rights::event_after_the_rights,
+    "G17 authorised": rights::outlives_the_rights,
     "G20 clean end": upstream::ok_without_timeout,
     "G20 clean end": upstream::ok_without_bookmark,
     "G20 clean end": upstream::ok_before_the_begin,

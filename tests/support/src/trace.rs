@@ -1,7 +1,7 @@
 //! What happened, in the words of no one side: the truth from the apiserver's side, the requests
 //! made upstream, and what each subscriber received. Validators read nothing else.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -213,6 +213,18 @@ pub struct Run {
     /// The histories that a rewind ended, oldest first; `truth` is the one in force at the end.
     #[serde(default)]
     pub rewound: Vec<Truth>,
+    /// What subscribers may see, by their names, where a scenario says so.
+    #[serde(default)]
+    pub rights: BTreeMap<String, Rights>,
+}
+
+/// What a subscriber may see.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rights {
+    /// These objects; event types mean nothing here.
+    pub filter: Filter,
+    /// The first write after the rights had ended for all to see, if they have.
+    pub ended_at: Option<u64>,
 }
 
 /// A range in which the daemon may have had to compare two states instead of following the

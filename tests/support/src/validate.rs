@@ -2,6 +2,7 @@
 //! robustness suite).
 
 mod agreement;
+mod authorised;
 mod bookmark;
 mod bytes;
 mod case;
@@ -27,6 +28,7 @@ mod upstream;
 mod vacuity;
 
 pub use agreement::agreement;
+pub use authorised::authorised;
 pub use bookmark::bookmarks;
 pub use bytes::faithful_bytes;
 pub use case::Case;
@@ -67,6 +69,7 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("G14 epoch", epoch),
     ("G15 no time travel", no_time_travel),
     ("G16 delete fidelity", delete_fidelity),
+    ("G17 authorised", authorised),
     ("G20 clean end", clean_end),
     ("G22 faithful bytes", faithful_bytes),
     ("G23 non-vacuity", not_vacuous),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::script::Script;
 use crate::evaluate::object_key;
-use crate::trace::{Commit, Filter, Run, Truth, UpstreamRequest};
+use crate::trace::{Commit, Filter, Rights, Run, Truth, UpstreamRequest};
 
 /// A random history of `commits` writes: creations, updates that move objects in and out of
 /// filters, deletions, re-creations under the same name, also within one step.
@@ -156,10 +156,13 @@ pub fn good_run(seed: u64, commits: usize) -> Run {
         request("watch", seconds(1), Some(seconds(300))),
         request("watch", seconds(300) - Duration::from_millis(20), None),
     ];
+    let all = streams.iter().map(|trace| trace.subscriber.clone());
+    let rights = all.map(|name| (name, Rights::default())).collect();
     Run {
         truth,
         requests,
         streams,
+        rights,
         ..Run::default()
     }
 }

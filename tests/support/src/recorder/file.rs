@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{Commit, Gap, Run, StreamTrace, Truth, UpstreamRequest};
+use crate::trace::{Commit, Gap, Rights, Run, StreamTrace, Truth, UpstreamRequest};
 
 /// The format of the file; a reader refuses others.
 const FORMAT: u32 = 1;
@@ -18,6 +18,7 @@ enum Line {
     Stream(StreamTrace),
     Gap(Gap),
     Rewound(Truth),
+    Rights(String, Rights),
 }
 
 /// Why a file could not be read.
@@ -67,6 +68,9 @@ pub fn save(run: &Run, path: &Path) -> io::Result<()> {
     run.rewound
         .iter()
         .try_for_each(|truth| line(Line::Rewound(truth.clone())))?;
+    for (subscriber, rights) in &run.rights {
+        line(Line::Rights(subscriber.clone(), rights.clone()))?;
+    }
     out.flush()
 }
 
@@ -99,6 +103,7 @@ pub fn load(path: &Path) -> Result<Run, LoadError> {
             Line::Stream(stream) => run.streams.push(stream),
             Line::Gap(gap) => run.gaps.push(gap),
             Line::Rewound(truth) => run.rewound.push(truth),
+            Line::Rights(subscriber, rights) => drop(run.rights.insert(subscriber, rights)),
         }
     }
     if headed {

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str], bool)] = &[
     ("OUT_OF_RANGE", &["RESOURCE_VERSION_TOO_LARGE"], false),
     ("RESOURCE_EXHAUSTED", &["SLOW_CONSUMER"], true),
     ("RESOURCE_EXHAUSTED", &["QUOTA_EXCEEDED"], false),
-    ("UNAVAILABLE", &["DRAINING"], true),
+    ("UNAVAILABLE", &["DRAINING", "ACCESS_UNVERIFIED"], true),
     (
         "UNAVAILABLE",
         &["NOT_SYNCED", "UPSTREAM_DOWN", "UPSTREAM_FORBIDDEN"],
