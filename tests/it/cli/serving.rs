@@ -46,7 +46,7 @@ async fn cli_serve_says_why_it_does_not(kind: Kind) {
     let nonsense = file("nonsense", "this: [is no kubeconfig");
     let occupied = format!("unix:{nonsense}");
     let directory_path = directory.path().to_str().expect("text");
-    let rows: [(&[&str], i32, &[&str]); 16] = [
+    let rows: [(&[&str], i32, &[&str]); 17] = [
         (
             &["--kubeconfig", &dead],
             1,
@@ -83,6 +83,11 @@ async fn cli_serve_says_why_it_does_not(kind: Kind) {
             &["--listen", "0.0.0.0:0"],
             1,
             &["loopback", "--tls-cert", "--insecure-plaintext"],
+        ),
+        (
+            &["--kubeconfig", good, "--token-audience", ""],
+            1,
+            &["--token-audience", "informerd"],
         ),
         (
             &["--listen", "localhost:7300"],
