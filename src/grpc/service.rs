@@ -14,15 +14,15 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, bounded::until, deadline, framing, objects::ObjectApi, resources::ResourceApi,
-    status, watch::WatchApi,
+    Counters, Offer, admin::AdminApi, bounded::until, deadline, framing, objects::ObjectApi,
+    resources::ResourceApi, status, watch::WatchApi,
 };
 use crate::{
     cacher::Cachers,
     proto::{
         DESCRIPTOR_SET,
         v1::{
-            object_service_server::ObjectServiceServer,
+            admin_service_server::AdminServiceServer, object_service_server::ObjectServiceServer,
             resource_service_server::ResourceServiceServer,
         },
     },
@@ -32,7 +32,7 @@ use crate::{
 /// What paths of this project's services begin with. They heed a drain themselves.
 const OWN: &str = "/informerd.";
 
-/// The whole gRPC surface: watch, objects, resources, health and reflection.
+/// The whole gRPC surface: watch, objects, resources, admin, health and reflection.
 #[derive(Debug, Clone)]
 pub struct Api {
     routes: Routes,
@@ -61,6 +61,11 @@ impl Api {
             cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
+        let admin = AdminServiceServer::new(AdminApi {
+            offer: offer.clone(),
+            cachers: cachers.clone(),
+        })
+        .max_decoding_message_size(framing::REQUEST_BYTES);
         let resources = ResourceServiceServer::new(ResourceApi { offer, cachers })
             .max_decoding_message_size(framing::REQUEST_BYTES);
         let reflection = || {
@@ -73,6 +78,7 @@ impl Api {
         let routes = Routes::new(watch)
             .add_service(objects)
             .add_service(resources)
+            .add_service(admin)
             .add_service(health)
             .add_service(
                 reflection()

@@ -73,7 +73,7 @@ pub(super) fn min_version(field: &str, text: &str) -> Result<Option<ResourceVers
     }
 }
 
-fn event_types(numbers: &[i32]) -> Result<EventTypes, Status> {
+pub(super) fn event_types(numbers: &[i32]) -> Result<EventTypes, Status> {
     let mut types = Vec::with_capacity(numbers.len());
     for (at, number) in numbers.iter().enumerate() {
         types.push(match v1::EventType::try_from(*number) {
