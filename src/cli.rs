@@ -15,6 +15,7 @@ pub mod resources;
 mod session;
 mod state;
 mod table;
+mod tls;
 pub mod watch;
 
 #[cfg(feature = "demo")]
@@ -27,6 +28,7 @@ use std::{io, process::ExitCode};
 
 use clap::Args;
 
+pub use self::tls::TlsArgs;
 use crate::client::{CallError, Client, ConnectError};
 
 /// What `--help` says about exit codes.
@@ -40,7 +42,7 @@ Exit codes:
 /// Where the daemon is.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
-    /// Address of the daemon's gRPC port
+    /// Address of the daemon: http://host:port, https://host:port or unix:/path
     #[arg(
         long,
         value_name = "ADDR",
@@ -48,11 +50,16 @@ pub struct ServerArgs {
         default_value = "http://127.0.0.1:7300"
     )]
     pub server: String,
+
+    /// Whom to trust, and who asks.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 impl ServerArgs {
     async fn connect(&self) -> Result<Client, CliError> {
-        Ok(Client::connect(&self.server).await?)
+        let builder = self.tls.apply(Client::builder(&self.server));
+        Ok(builder.connect().await?)
     }
 }
 
@@ -62,6 +69,9 @@ pub enum CliError {
     /// The address is none.
     #[error("{0}")]
     Address(ConnectError),
+    /// There is no trust between the two sides.
+    #[error("{0}")]
+    Trust(ConnectError),
     /// Nothing answers at the address.
     #[error("{0}; start it with `informerd serve` or set --server")]
     Unreachable(ConnectError),
@@ -104,7 +114,8 @@ pub enum CliError {
 impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Address { .. } => Self::Address(error),
+            ConnectError::Address { .. } | ConnectError::Plaintext { .. } => Self::Address(error),
+            ConnectError::Tls { .. } => Self::Trust(error),
             ConnectError::Unreachable { .. } => Self::Unreachable(error),
         }
     }

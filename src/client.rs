@@ -73,6 +73,7 @@
 //! | `TYPE_LIST_SUFFIX` | none: it turns `PodList` into `Pod`; here no list type is ever named |
 
 mod builder;
+mod connect;
 mod decode;
 mod error;
 mod event;
@@ -85,15 +86,11 @@ mod store;
 mod unmarshal;
 mod watch;
 
-use std::time::Duration;
-
-use tonic::{
-    Code,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, transport::Channel};
 
 pub use self::{
     builder::{Typed, WatchBuilder},
+    connect::{ClientBuilder, ConnectError, TlsFailure},
     error::{CallError, ObjectError, Violation, WatchError},
     event::{Bookmark, Cause, Change, ChangeKind, Event, Notice, SnapshotEnd},
     reflected::Reflected,
@@ -108,39 +105,12 @@ use crate::proto::v1::{
     resource_service_client::ResourceServiceClient, watch_service_client::WatchServiceClient,
 };
 
-/// Where a daemon listens that was told nothing else.
-const USUAL_PORT: u16 = 7300;
-/// HTTP/2 implementations close connections on which many small frames lie unread; the budget
-/// grows with this window (hyperium/h2#939).
-const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The largest object of etcd (1.5 MiB by default) is far below; operators can raise that.
 const MESSAGE_LIMIT: usize = 64 << 20;
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_LIMIT: Duration = Duration::from_secs(20);
 /// Largest page that the daemon gives.
 const PAGE_SIZE: u32 = 5_000;
 /// How often a list begins anew because its state has expired between two pages.
 const LIST_ATTEMPTS: usize = 3;
-
-/// No client could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The address can't be used.
-    #[error("`{address}` is no address of a daemon; write `http://host:port`")]
-    Address {
-        /// As it was given.
-        address: String,
-    },
-    /// Nothing answers there.
-    #[error("cannot reach informerd at {address}: {cause}")]
-    Unreachable {
-        /// As it was given.
-        address: String,
-        /// The innermost cause, for example `connection refused`.
-        cause: String,
-    },
-}
 
 /// A connection to one daemon. Clones share it; it is made again when it breaks.
 #[derive(Debug, Clone)]
@@ -160,28 +130,51 @@ pub struct List {
 }
 
 impl Client {
-    /// Connects now, within 5 s. `http://` may be left out of the address, and with it the port
-    /// 7300.
+    /// Connects now, within 5 s: to `http://host:port`, to `https://host:port` with the
+    /// authorities that the machine trusts, or to `unix:/path`. `http://` may be left out of the
+    /// address, and with it the port 7300. [`builder`](Self::builder) can say more.
+    ///
+    /// # Errors
+    /// See [`ClientBuilder::connect`].
     pub async fn connect(address: &str) -> Result<Self, ConnectError> {
-        let endpoint = endpoint(address)?;
-        let channel = endpoint.connect().await.map_err(|error| {
-            let address = address.to_owned();
-            let cause = error::root_cause(&error);
-            ConnectError::Unreachable { address, cause }
-        })?;
-        Ok(Self { channel })
+        Self::builder(address).connect().await
     }
 
     /// Connects with the first call. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// The address can't be used.
     pub fn lazy(address: &str) -> Result<Self, ConnectError> {
-        let channel = endpoint(address)?.connect_lazy();
-        Ok(Self { channel })
+        Self::builder(address).lazy()
     }
 
-    /// Uses a channel that the program has made itself, for example one with TLS or over a Unix
-    /// socket. A connection window of at least 16 MiB and HTTP/2 keepalive are advised.
+    /// Describes a connection: certificates to trust and to show.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use informerd::client::Client;
+    ///
+    /// let client = Client::builder("https://informerd.tools.svc:7300")
+    ///     .ca_file("/etc/informerd/ca.crt")
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(address: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(address)
+    }
+
+    /// Uses a channel that the program has made itself, for example one through a proxy. A
+    /// connection window of at least 16 MiB and HTTP/2 keepalive are advised.
     pub fn from_channel(channel: Channel) -> Self {
         Self { channel }
+    }
+
+    /// The connection, for calls that have no method here: health, reflection, or clients of other
+    /// generated code.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// Describes a watch of the objects of a type: one of `k8s_openapi`, one that
@@ -261,36 +254,6 @@ impl Client {
     fn objects(&self) -> ObjectServiceClient<Channel> {
         ObjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
     }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
-    let refuse = || ConnectError::Address {
-        address: address.to_owned(),
-    };
-    let full = match address.split_once("://") {
-        None => format!("http://{address}"),
-        Some(("http", _)) => address.to_owned(),
-        Some(_) => return Err(refuse()),
-    };
-    let mut endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
-    if let (false, None, Some(host)) = (
-        address.contains("://"),
-        endpoint.uri().port(),
-        endpoint.uri().authority(),
-    ) {
-        let full = format!("http://{host}:{USUAL_PORT}");
-        endpoint = Endpoint::from_shared(full).map_err(|_| refuse())?;
-    }
-    if endpoint.uri().host().is_none_or(str::is_empty) {
-        return Err(refuse());
-    }
-    Ok(endpoint
-        .connect_timeout(CONNECT_LIMIT)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_adaptive_window(false)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE_LIMIT)
-        .tcp_nodelay(true))
 }
 
 struct Network {

@@ -4,7 +4,9 @@
 //! is ordinary tonic.
 
 mod admin;
+mod audit;
 mod bounded;
+mod caller;
 mod counters;
 mod deadline;
 mod frames;

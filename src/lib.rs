@@ -3,6 +3,7 @@
 //! Data flows one way: `reflector` → `store` → `view` → `subscription` → `grpc`.
 //! `ARCHITECTURE.md` is the map of this house.
 
+pub mod access;
 pub mod admin;
 pub mod cacher;
 pub mod cli;

@@ -6,39 +6,44 @@
 //! peer's window, all frames of one wake leave in one write, and a drain lets open streams end.
 //!
 //! ```text
-//! listener ── accepts, caps, drains ──► connection ── one task ──► pump, one future per stream
-//!                                          │  ▲                      │
-//!                                     keepalive  request body   segments (shared bytes)
-//!                                          └── cork: one write per wake
+//! listener ─► server: caps, drains ─► tls ─► connection ── one task ──► pump, one future per stream
+//!               │                               │  ▲                      │
+//!         admission, opening               keepalive  request body   segments (shared bytes)
+//!                                               └── cork: one write per wake, meter of floods
 //! ```
 
+mod address;
+mod admission;
 mod connection;
 mod cork;
+mod ended;
 mod keepalive;
 mod limits;
+mod linger;
 mod listener;
+mod meter;
+mod opening;
+mod peer;
 mod pump;
 mod request;
 mod segments;
+mod server;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod unix;
 
-pub use connection::{Context, serve_connection};
+pub use address::{Address, AddressError};
+pub use connection::Context;
 pub use limits::Limits;
-pub use listener::serve;
+pub use listener::Listener;
+pub use peer::{Peer, Remote};
+pub use server::serve;
 pub use stats::Stats;
+pub use tls::{Tls, TlsError, TlsFiles};
 
-use std::{convert::Infallible, net::SocketAddr};
-
-/// The two ends of the connection that a request came in on; found in the request's extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// Address of the client, as the socket reports it (a proxy's address behind a proxy).
-    pub remote: SocketAddr,
-    /// Address on which the connection was accepted, if the socket still knows it.
-    pub local: Option<SocketAddr>,
-}
+use std::convert::Infallible;
 
 /// What a connection needs of a service; implemented by everything that fits, never by hand.
 /// `tonic::service::Routes` fits. The service is cloned once per connection and once per request.

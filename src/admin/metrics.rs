@@ -3,6 +3,8 @@
 //! Labels are bounded by the number of resources, and by that of the namespaces which the operator
 //! has named; never by subscribers or names.
 
+mod transport;
+
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{
@@ -17,7 +19,7 @@ use crate::{
     grpc::Counters,
     reflector::RestartReason,
     subscription::UpstreamHealth,
-    transport,
+    transport::Stats,
 };
 
 /// Where the figures come from.
@@ -28,7 +30,7 @@ pub struct Metrics {
     /// What the services count.
     pub counters: Counters,
     /// What the transport counts.
-    pub transport: Arc<transport::Stats>,
+    pub transport: Arc<Stats>,
 }
 
 /// Registers all metrics.
@@ -159,53 +161,7 @@ impl Collector for Scrape {
             each(&mut encoder, name, help, MetricType::Counter, values)?;
         }
         restarts(&mut encoder, &sizes)?;
-        self.transport(&mut encoder)
-    }
-}
-
-impl Scrape {
-    fn transport(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = &self.0.transport;
-        let gauges = [
-            (
-                "connections_open",
-                "Open connections",
-                stats.open_connections(),
-            ),
-            (
-                "requests_open",
-                "Open HTTP/2 streams, of all methods",
-                stats.open_streams(),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            gauge.encode(metric)?;
-        }
-        let counters = [
-            (
-                "connections_accepted",
-                "Accepted connections",
-                stats.accepted(),
-            ),
-            (
-                "handshakes_failed",
-                "Connections without an HTTP/2 preface",
-                stats.handshake_failures(),
-            ),
-            (
-                "streams_stalled",
-                "Streams ended because their reader took nothing",
-                stats.stalled(),
-            ),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            counter.encode(metric)?;
-        }
-        Ok(())
+        transport::encode(&mut encoder, &self.0.transport)
     }
 }
 

@@ -12,13 +12,17 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use parking_lot::Mutex;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether new clients should come here. Starts as not ready; draining is for good.
 #[derive(Debug, Default)]
-pub struct Readiness(AtomicU8);
+pub struct Readiness {
+    stage: AtomicU8,
+    trouble: Mutex<Option<String>>,
+}
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
@@ -28,23 +32,28 @@ impl Readiness {
     /// Clients may come, unless a drain has begun.
     pub fn ready(&self) {
         let _ = self
-            .0
+            .stage
             .compare_exchange(STARTING, READY, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// No more clients.
     pub fn drain(&self) {
-        self.0.store(DRAINING, Ordering::Release);
+        self.stage.store(DRAINING, Ordering::Release);
     }
 
-    fn answer(&self) -> (StatusCode, &'static str) {
-        match self.0.load(Ordering::Acquire) {
-            READY => (StatusCode::OK, "ok\n"),
-            DRAINING => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            _ => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "starting: the apiserver has not answered yet\n",
-            ),
+    /// What keeps a daemon that is otherwise ready from serving anybody, for the operator; `None`
+    /// when nothing does any more.
+    pub fn trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock() = trouble;
+    }
+
+    fn answer(&self) -> (StatusCode, String) {
+        let unavailable = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+        match (self.stage.load(Ordering::Acquire), &*self.trouble.lock()) {
+            (DRAINING, _) => unavailable("draining"),
+            (_, Some(trouble)) => unavailable(trouble),
+            (READY, None) => (StatusCode::OK, "ok\n".to_owned()),
+            (_, None) => unavailable("starting: the apiserver has not answered yet"),
         }
     }
 }

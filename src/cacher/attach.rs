@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Cachers, Lease, catch_up::CaughtUp};
 use crate::{
-    resource::{ResourceInfo, ResourceVersion},
-    selector::Query,
+    access::{Grant, Subscribe},
+    resource::ResourceVersion,
+    selector::{EventTypes, Query},
     store::Located,
     subscription::{
         Begin, Closed, Feed, OnExpired, Outcome, Plan, Position, ResetReason, Subscription,
@@ -15,10 +16,10 @@ use crate::{
 /// A request for a subscription; everything in it has been validated.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    /// The resource.
-    pub info: ResourceInfo,
-    /// What of it.
-    pub query: Query,
+    /// Which events of the objects that the grant is for.
+    pub event_types: EventTypes,
+    /// Whether MODIFIED events carry the previous state too.
+    pub include_old: bool,
     /// From where.
     pub start: StartAt,
     /// What to do when a position can't be continued.
@@ -51,13 +52,17 @@ pub enum StartAt {
 
 impl Cachers {
     /// Opens a subscription: waits for the state that it starts from, and reaches back for old
-    /// positions. The lease must be kept as long as the subscription.
+    /// positions. It shows what the grant is for. The lease must be kept as long as it.
     ///
     /// # Errors
     /// The reason why there is no stream; what it waited for if it would only begin after its
     /// planned end. Cancel safe.
-    pub async fn attach(&self, watch: Watch) -> Result<(Lease, Subscription), Closed> {
-        let lease = self.lease(&watch.info, watch.query.membership().namespaces())?;
+    pub async fn attach(
+        &self,
+        grant: &Grant<Subscribe>,
+        watch: Watch,
+    ) -> Result<(Lease, Subscription), Closed> {
+        let lease = self.lease(grant)?;
         let planned = async {
             lease.synced().await?;
             plan(&lease, &watch).await
@@ -77,8 +82,17 @@ impl Cachers {
             deadline: watch.deadline,
             reconnect_delay: watch.reconnect_delay,
         };
-        let subscription = Subscription::new(lease.feed(), &watch.query, begin, Instant::now());
+        let query = watch.query(grant);
+        let subscription = Subscription::new(lease.feed(), &query, begin, Instant::now());
         Ok((lease, subscription))
+    }
+}
+
+impl Watch {
+    /// What is asked, of what is granted.
+    pub fn query(&self, grant: &Grant<Subscribe>) -> Query {
+        let membership = grant.membership().clone();
+        Query::new(membership, self.event_types, self.include_old)
     }
 }
 

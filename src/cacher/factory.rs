@@ -11,6 +11,7 @@ use super::{
     lifecycle,
 };
 use crate::{
+    access::Grant,
     reflector::{ApiClient, ReflectorOptions},
     resource::{Reach, ResourceInfo, Source, SourceKey},
     subscription::{Closed, Drain, Feed, FeedLimits},
@@ -80,17 +81,14 @@ impl Cachers {
         source.map_err(Closed::OutOfReach)
     }
 
-    /// Reserves the cacher of a resource's objects in these namespaces (none means all); its watch
-    /// runs at least as long as the lease is held.
+    /// Reserves the cacher of what is granted; its watch runs at least as long as the lease is held.
+    /// The lease may show more objects: only what the grant's membership matches may be told.
     ///
     /// # Errors
-    /// [`Closed::OutOfReach`] if no single watch covers them.
-    pub fn lease<S: AsRef<str>>(
-        &self,
-        info: &ResourceInfo,
-        namespaces: &[S],
-    ) -> Result<Lease, Closed> {
-        let source = self.source(info, namespaces)?;
+    /// [`Closed::OutOfReach`] if no single watch covers the namespaces.
+    pub fn lease<R>(&self, grant: &Grant<R>) -> Result<Lease, Closed> {
+        let namespaces = grant.membership().namespaces();
+        let source = self.source(grant.info(), namespaces)?;
         let mut cachers = self.cachers.lock();
         let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
@@ -122,6 +120,12 @@ impl Cachers {
         };
         (self.spawn)(format!("cacher {source}"), Box::pin(life.run()));
         cacher
+    }
+
+    /// Where a resource's objects are looked for: in these namespaces, or in the whole cluster if
+    /// there are none.
+    pub fn places(&self, info: &ResourceInfo) -> Vec<Arc<str>> {
+        self.settings.reach.namespaces(info)
     }
 
     /// Wakes all streams, so that they notice a drain.

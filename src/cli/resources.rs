@@ -128,6 +128,7 @@ impl<'a> Row<'a> {
             available: match resource.availability() {
                 Availability::Available => "yes",
                 Availability::NotWatchable => "no, not watchable",
+                Availability::Forbidden => "no, forbidden",
                 Availability::Disabled => "no, disabled",
                 Availability::ForbiddenUpstream => "no, forbidden to the daemon",
                 Availability::Unspecified => "unknown",

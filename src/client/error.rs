@@ -172,8 +172,17 @@ impl std::error::Error for CallError {}
 /// The words of the innermost error: `connection refused` instead of `transport error`.
 pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
+    loop {
+        let io = root.downcast_ref::<io::Error>();
+        let inner = io.and_then(io::Error::get_ref);
+        match inner.map(|inner| inner as &(dyn std::error::Error + 'static)) {
+            // `source` of an io::Error leaves out what it was made of.
+            Some(inner) => root = inner,
+            None => match root.source() {
+                Some(source) => root = source,
+                None => break,
+            },
+        }
     }
     match root.downcast_ref::<io::Error>().map(io::Error::kind) {
         None | Some(io::ErrorKind::Other) => root.to_string(),

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::Extensions;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Offer, frames,
+    Offer,
+    caller::Origin,
+    frames, offer,
     status::{closed, invalid},
     validate,
 };
 use crate::{
+    access::Gate,
     cacher::{CacherSize, Cachers, Phase},
     proto::v1::{
         self, ExplainFilterRequest, ExplainFilterResponse, ListSubscriptionsRequest,
@@ -23,6 +27,10 @@ use crate::{
     view::{Anchor, QuerySize},
 };
 
+/// For the audit log.
+const CALL: &str = "/informerd.v1.AdminService";
+/// What callers must be allowed to get, by a `nonResourceURLs` rule.
+const PATH: &str = "/informerd/admin";
 const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 1000;
 /// A page ends before its entries exceed this.
@@ -31,6 +39,7 @@ const PAGE_BYTES: usize = 1 << 20;
 /// The admin service.
 #[derive(Debug, Clone)]
 pub(super) struct AdminApi {
+    pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
     pub(super) cachers: Arc<Cachers>,
 }
@@ -39,8 +48,9 @@ pub(super) struct AdminApi {
 impl AdminService for AdminApi {
     async fn list_upstreams(
         &self,
-        _: Request<ListUpstreamsRequest>,
+        request: Request<ListUpstreamsRequest>,
     ) -> Result<Response<ListUpstreamsResponse>, Status> {
+        self.admit(request.extensions(), "upstreams").await?;
         let upstreams = self.cachers.sizes().into_iter().map(upstream).collect();
         Ok(Response::new(ListUpstreamsResponse { upstreams }))
     }
@@ -49,6 +59,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<ListSubscriptionsRequest>,
     ) -> Result<Response<ListSubscriptionsResponse>, Status> {
+        self.admit(request.extensions(), "subscriptions").await?;
         let ListSubscriptionsRequest {
             page_size,
             page_token,
@@ -70,11 +81,14 @@ impl AdminService for AdminApi {
         &self,
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
+        self.admit(request.extensions(), "filters").await?;
         let request = request.into_inner();
-        let info = self.offer.find(request.resource.as_ref()).await?;
+        let named = offer::named(request.resource)?;
+        let info = self.offer.look_up(&named).await?;
         let filter = request.filter.unwrap_or_default();
         let event_types = validate::event_types(&filter.event_types)?;
-        let membership = validate::membership(&filter, &info)?;
+        let membership = validate::membership(&filter)?;
+        validate::namespaces(&info, &membership)?;
         let source = self.cachers.source(&info, membership.namespaces());
         let source = source.map_err(|why| closed(&why, std::time::Duration::ZERO))?;
         let queries = self.cachers.queries().into_iter();
@@ -91,6 +105,16 @@ impl AdminService for AdminApi {
             subscriptions,
             filter: Some(frames::filter(&Query::new(membership, event_types, false))),
         }))
+    }
+}
+
+impl AdminApi {
+    /// Whether whoever calls may see this page.
+    async fn admit(&self, extensions: &Extensions, page: &str) -> Result<(), Status> {
+        let origin = Origin::of(extensions)?;
+        let path = format!("{PATH}/{page}");
+        let visit = self.gate.visit(&origin.caller, &path, "get").await;
+        visit.map_err(|refusal| origin.refused(CALL, &refusal))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use prost::Message as _;
+use prost::{
+    Message as _,
+    encoding::{decode_key, decode_varint},
+};
 
 use crate::{
     proto::v1::{self, frame::Frame},
@@ -26,6 +29,21 @@ pub(super) struct Echo {
     pub(super) gvr: Gvr,
     pub(super) query: Query,
     pub(super) bookmark_interval: Duration,
+}
+
+/// How many frames encoded events are. Only their lengths are looked at.
+pub(super) fn count(slices: &[Bytes]) -> u64 {
+    let mut count = 0;
+    for slice in slices {
+        let mut rest = &slice[..];
+        while !rest.is_empty() {
+            let length = decode_key(&mut rest).and_then(|_| decode_varint(&mut rest));
+            let length = length.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+            rest = rest.get(length..).unwrap_or_default();
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Encodes a control frame as a message of its own.

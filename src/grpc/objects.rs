@@ -7,10 +7,13 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     Offer,
+    caller::Origin,
+    offer,
     status::{closed, invalid, invalid_token, refuse},
     validate,
 };
 use crate::{
+    access::{self, Gate, Get, Grant, List, Named, Right},
     cacher::{Cachers, Lease},
     proto::v1::{
         self, GetObjectRequest, GetObjectResponse, ListObjectsRequest, ListObjectsResponse,
@@ -22,6 +25,8 @@ use crate::{
     subscription::{Closed, Position, Scope, TokenError},
 };
 
+/// For the audit log.
+const CALL: &str = "/informerd.v1.ObjectService";
 const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 5000;
 /// When a caller that came too late is to ask elsewhere.
@@ -32,6 +37,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// The object service.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectApi {
+    pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
     pub(super) cachers: Arc<Cachers>,
 }
@@ -42,16 +48,19 @@ impl ObjectService for ObjectApi {
         &self,
         request: Request<GetObjectRequest>,
     ) -> Result<Response<GetObjectResponse>, Status> {
-        let request = request.into_inner();
-        let info = self.offer.find(request.resource.as_ref()).await?;
-        let key = object_key(&request, &info)?;
+        let origin = Origin::of(request.extensions())?;
+        let mut request = request.into_inner();
+        let named = offer::named(request.resource.take())?;
+        let membership = object_membership(&request)?;
+        let grant = self.grant::<Get>(&origin, named, membership).await?;
+        let key = object_key(&request, grant.info())?;
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
-        let namespace = (!key.namespace().is_empty()).then(|| key.namespace());
-        let namespaces = namespace.as_slice();
-        let lease = self.state(&info, namespaces, min.as_ref()).await?;
+        let lease = self.state(&grant, min.as_ref()).await?;
         let (object, version) = lease.feed().get(&key);
+        let object = object.filter(|object| grant.membership().matches(object));
         let object = object.ok_or_else(|| {
-            let message = format!("there is no {} {}", info.gvr, echo(key.as_str()));
+            let gvr = &grant.info().gvr;
+            let message = format!("there is no {gvr} {}", echo(key.as_str()));
             refuse(Code::NotFound, "OBJECT_NOT_FOUND", message)
         })?;
         Ok(Response::new(GetObjectResponse {
@@ -64,19 +73,18 @@ impl ObjectService for ObjectApi {
         &self,
         request: Request<ListObjectsRequest>,
     ) -> Result<Response<ListObjectsResponse>, Status> {
+        let origin = Origin::of(request.extensions())?;
         let request = request.into_inner();
-        let info = self.offer.find(request.resource.as_ref()).await?;
+        let named = offer::named(request.resource)?;
         let filter = request.filter.unwrap_or_default();
         if !filter.event_types.is_empty() {
             let description = "has no meaning for a list, leave it empty";
             return Err(invalid("filter.event_types", "INVALID_FILTER", description));
         }
-        let membership = validate::membership(&filter, &info)?;
-        let scope = Scope {
-            cluster: self.cachers.cluster(),
-            gvr: info.gvr.clone(),
-            filter: membership.fingerprint(),
-        };
+        let membership = validate::membership(&filter)?;
+        let grant = self.grant::<List>(&origin, named, membership).await?;
+        validate::namespaces(grant.info(), grant.membership())?;
+        let scope = validate::scope(&grant, self.cachers.cluster());
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
         let page = Page::parse(&request.page_token, request.page_size, &scope)?;
         if page.from.is_some() && min.is_some() {
@@ -87,8 +95,7 @@ impl ObjectService for ObjectApi {
                 description,
             ));
         }
-        let namespaces = membership.namespaces();
-        let lease = self.state(&info, namespaces, min.as_ref()).await?;
+        let lease = self.state(&grant, min.as_ref()).await?;
         if let Some((position, _)) = &page.from {
             // The first page may come from a replica that is further on.
             let reached = lease.reached(&position.version).await;
@@ -97,7 +104,7 @@ impl ObjectService for ObjectApi {
         let (objects, position) = page.state(&lease).map_err(|why| closed(&why, RECONNECT))?;
         Ok(Response::new(page.answer(
             &objects,
-            &membership,
+            grant.membership(),
             &scope,
             &position,
         )))
@@ -105,14 +112,29 @@ impl ObjectService for ObjectApi {
 }
 
 impl ObjectApi {
-    /// A state that is complete and new enough. The lease keeps it from being dropped.
-    async fn state<S: AsRef<str>>(
+    /// Asks whether the caller may, and only then whether there is such a resource.
+    async fn grant<R: Right>(
         &self,
-        info: &ResourceInfo,
-        namespaces: &[S],
+        origin: &Origin,
+        resource: Named,
+        membership: Membership,
+    ) -> Result<Grant<R>, Status> {
+        let scope = access::Scope {
+            resource,
+            membership,
+        };
+        let permit = self.gate.permit::<R>(&origin.caller, scope).await;
+        let permit = permit.map_err(|refusal| origin.refused(CALL, &refusal))?;
+        self.offer.find(permit).await
+    }
+
+    /// A state that is complete and new enough. The lease keeps it from being dropped.
+    async fn state<R>(
+        &self,
+        grant: &Grant<R>,
         min: Option<&ResourceVersion>,
     ) -> Result<Lease, Status> {
-        let lease = self.cachers.lease(info, namespaces);
+        let lease = self.cachers.lease(grant);
         let lease = lease.map_err(|why| closed(&why, RECONNECT))?;
         lease
             .synced()
@@ -138,10 +160,15 @@ fn object_key(request: &GetObjectRequest, info: &ResourceInfo) -> Result<Key, St
         }
         _ => {}
     }
+    Ok(Key::new(namespace, name))
+}
+
+/// The one object as a condition, by the rules for filters, told of this message's fields.
+fn object_membership(request: &GetObjectRequest) -> Result<Membership, Status> {
+    let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
     if name.is_empty() {
-        return refused("name", "is required");
+        return Err(invalid("name", "INVALID_NAME", "is required"));
     }
-    // The same rules as for filters, told of this message's fields.
     let namespaces: Vec<String> = (!namespace.is_empty())
         .then(|| namespace.into())
         .into_iter()
@@ -159,8 +186,7 @@ fn object_key(request: &GetObjectRequest, info: &ResourceInfo) -> Result<Key, St
             "namespace"
         };
         invalid(field, "INVALID_NAME", error.message)
-    })?;
-    Ok(Key::new(namespace, name))
+    })
 }
 
 fn message(object: &Object) -> v1::Object {

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use super::status::{invalid, refuse, retry};
 use crate::{
+    access::{Grant, Named, Permit},
     proto::v1,
     reflector::{Discovery, Resolve},
     resource::ResourceInfo,
@@ -123,22 +124,23 @@ impl Offer {
         Ok(all)
     }
 
-    /// Finds what a request names.
+    /// Finds what a permit names, and with it what the permit is for.
     ///
     /// # Errors
-    /// The name is malformed, not served, not watchable or not enabled; or it can't be looked up.
-    pub(super) async fn find(
-        &self,
-        named: Option<&v1::GroupVersionResource>,
-    ) -> Result<ResourceInfo, Status> {
-        let named = named.ok_or_else(|| {
-            invalid(
-                "resource",
-                "INVALID_RESOURCE",
-                "is required; name a plural such as pods",
-            )
-        })?;
-        check_form(named)?;
+    /// The resource is not served, not watchable or not enabled; or it can't be looked up.
+    pub(super) async fn find<R>(&self, permit: Permit<R>) -> Result<Grant<R>, Status> {
+        let info = self.look_up(permit.resource()).await?;
+        permit.on(info).ok_or_else(|| {
+            tracing::error!("a name led to a resource that it does not name");
+            refuse(Code::Internal, "INTERNAL", "internal error")
+        })
+    }
+
+    /// Finds what a name stands for, whoever asks.
+    ///
+    /// # Errors
+    /// As of [`Offer::find`].
+    pub(super) async fn look_up(&self, named: &Named) -> Result<ResourceInfo, Status> {
         let (group, version, resource) = (&named.group, &named.version, &named.resource);
         match self.discovery.resolve(group, version, resource).await {
             Ok(Resolve::Found(info)) => self.admit(info),
@@ -167,7 +169,7 @@ impl Offer {
     }
 
     /// Says what was probably meant.
-    async fn not_served(&self, named: &v1::GroupVersionResource) -> Status {
+    async fn not_served(&self, named: &Named) -> Status {
         let known = self.discovery.resources().await;
         let resources = known.as_deref().unwrap_or_default();
         let wanted = named.resource.as_str();
@@ -229,7 +231,21 @@ fn nearest(resources: &[ResourceInfo], wanted: &str) -> Vec<String> {
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// No text that isn't made of DNS labels goes any further.
+/// Reads the name of a resource. No text that isn't made of DNS labels goes any further.
+///
+/// # Errors
+/// The name is missing or malformed.
+pub(super) fn named(named: Option<v1::GroupVersionResource>) -> Result<Named, Status> {
+    let description = "is required; name a plural such as pods";
+    let named = named.ok_or_else(|| invalid("resource", "INVALID_RESOURCE", description))?;
+    check_form(&named)?;
+    Ok(Named {
+        group: named.group,
+        version: named.version,
+        resource: named.resource,
+    })
+}
+
 fn check_form(named: &v1::GroupVersionResource) -> Result<(), Status> {
     let field = |name: &str, text: &str, problem: &str| {
         let description = format!("{} {problem}", echo(text));

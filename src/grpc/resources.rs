@@ -2,20 +2,30 @@
 
 use std::sync::Arc;
 
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tonic::{Request, Response, Status};
 
-use super::{Offer, frames};
+use super::{
+    Offer,
+    caller::{self, Origin},
+    frames,
+};
 use crate::{
+    access::{Caller, Gate},
     cacher::Cachers,
     proto::v1::{
-        self, Availability, ListResourcesRequest, ListResourcesResponse,
-        resource_service_server::ResourceService,
+        self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
     },
+    resource::ResourceInfo,
 };
+
+/// Resources that are asked about at once.
+const AT_ONCE: usize = 16;
 
 /// The resource service.
 #[derive(Debug, Clone)]
 pub(super) struct ResourceApi {
+    pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
     pub(super) cachers: Arc<Cachers>,
 }
@@ -24,25 +34,56 @@ pub(super) struct ResourceApi {
 impl ResourceService for ResourceApi {
     async fn list_resources(
         &self,
-        _: Request<ListResourcesRequest>,
+        request: Request<ListResourcesRequest>,
     ) -> Result<Response<ListResourcesResponse>, Status> {
+        let origin = Origin::of(request.extensions())?;
         let all = self.offer.all().await?;
-        let resources = all
-            .into_iter()
-            .map(|(info, availability)| v1::Resource {
-                resource: Some(frames::resource(&info.gvr)),
-                kind: info.kind,
-                namespaced: info.namespaced,
-                short_names: info.short_names,
-                preferred: info.preferred,
-                availability: match availability {
-                    Availability::Available if self.cachers.is_forbidden(&info.gvr) => {
-                        Availability::ForbiddenUpstream.into()
-                    }
-                    other => other.into(),
-                },
-            })
-            .collect();
+        let mut described = Vec::with_capacity(all.len());
+        for (info, availability) in all {
+            described.push(self.describe(&origin.caller, info, availability).boxed());
+        }
+        let resources = stream::iter(described).buffered(AT_ONCE);
+        let resources = resources.try_collect().await?;
         Ok(Response::new(ListResourcesResponse { resources }))
+    }
+}
+
+impl ResourceApi {
+    async fn describe(
+        &self,
+        caller: &Caller,
+        info: ResourceInfo,
+        availability: v1::Availability,
+    ) -> Result<v1::Resource, Status> {
+        let availability = match availability {
+            v1::Availability::Available => self.available(caller, &info).await?,
+            other => other,
+        };
+        Ok(v1::Resource {
+            resource: Some(frames::resource(&info.gvr)),
+            kind: info.kind,
+            namespaced: info.namespaced,
+            short_names: info.short_names,
+            preferred: info.preferred,
+            availability: availability.into(),
+        })
+    }
+
+    /// What stands in the way of a resource that is offered, if anything does.
+    async fn available(
+        &self,
+        caller: &Caller,
+        info: &ResourceInfo,
+    ) -> Result<v1::Availability, Status> {
+        let places = self.cachers.places(info);
+        let may = self.gate.may_subscribe(caller, &info.gvr, &places).await;
+        let may = may.map_err(|refusal| caller::status(&refusal))?;
+        Ok(if !may {
+            v1::Availability::Forbidden
+        } else if self.cachers.is_forbidden(&info.gvr) {
+            v1::Availability::ForbiddenUpstream
+        } else {
+            v1::Availability::Available
+        })
     }
 }

@@ -14,10 +14,11 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, admin::AdminApi, bounded::until, deadline, framing, objects::ObjectApi,
-    resources::ResourceApi, status, watch::WatchApi,
+    Counters, Offer, admin::AdminApi, bounded::until, caller, deadline, framing,
+    objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi,
 };
 use crate::{
+    access::Gate,
     cacher::Cachers,
     proto::{
         DESCRIPTOR_SET,
@@ -36,13 +37,15 @@ const OWN: &str = "/informerd.";
 #[derive(Debug, Clone)]
 pub struct Api {
     routes: Routes,
+    gate: Gate,
     drain: Arc<Drain>,
     reconnect_spread: Duration,
 }
 
 impl Api {
-    /// Wires the services together.
+    /// Wires the services together. All but health are for callers whom the gate recognises.
     pub fn new<H: Health>(
+        gate: Gate,
         offer: Arc<Offer>,
         cachers: Arc<Cachers>,
         counters: Counters,
@@ -51,23 +54,30 @@ impl Api {
     ) -> Self {
         let drain = cachers.drain().clone();
         let watch = WatchApi {
+            gate: gate.clone(),
             offer: offer.clone(),
             cachers: cachers.clone(),
             counters,
             reconnect_spread,
         };
         let objects = ObjectServiceServer::new(ObjectApi {
+            gate: gate.clone(),
             offer: offer.clone(),
             cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
         let admin = AdminServiceServer::new(AdminApi {
+            gate: gate.clone(),
             offer: offer.clone(),
             cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
-        let resources = ResourceServiceServer::new(ResourceApi { offer, cachers })
-            .max_decoding_message_size(framing::REQUEST_BYTES);
+        let resources = ResourceServiceServer::new(ResourceApi {
+            gate: gate.clone(),
+            offer,
+            cachers,
+        })
+        .max_decoding_message_size(framing::REQUEST_BYTES);
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
@@ -92,6 +102,7 @@ impl Api {
             );
         Self {
             routes: routes.prepare(),
+            gate,
             drain,
             reconnect_spread,
         }
@@ -107,16 +118,23 @@ impl Service<Request<Body>> for Api {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if let Some(response) = framing::refused(request.headers()) {
             return Box::pin(std::future::ready(Ok(response)));
         }
         let timeout = deadline::timeout(request.headers());
         let mut routes = self.routes.clone();
+        let gate = self.gate.clone();
         let foreign = !request.uri().path().starts_with(OWN);
         let drained = foreign.then(|| self.drained());
         Box::pin(async move {
-            let response = deadline::within(timeout, routes.call(request)).await;
+            let answered = async {
+                match caller::recognise(&gate, &mut request).await {
+                    Ok(()) => routes.call(request).await,
+                    Err(refusal) => Ok(caller::stranger(&request, &refusal).into_http()),
+                }
+            };
+            let response = deadline::within(timeout, answered).await;
             let response = response.map_or_else(
                 |error| {
                     tracing::error!(%error, "a service failed");

@@ -8,10 +8,11 @@ use tonic::Status;
 
 use super::status::{invalid, invalid_filter, invalid_token};
 use crate::{
+    access::{Grant, Subscribe},
     cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
     resource::{ResourceInfo, ResourceVersion},
-    selector::{EventType, EventTypes, FilterSpec, Membership, Query, echo},
+    selector::{EventType, EventTypes, FilterSpec, Membership, echo},
     subscription::{OnExpired, Position, Scope},
 };
 
@@ -20,11 +21,11 @@ const BOOKMARK_MIN: Duration = Duration::from_secs(1);
 const BOOKMARK_MAX: Duration = Duration::from_secs(300);
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads a `WatchRequest` about a resource that is known. `called` is when the call came;
-/// `reconnect_delay` is what the stream is told if the server drains.
+/// Reads a `WatchRequest` that is granted. `called` is when the call came; `reconnect_delay` is what
+/// the stream is told if the server drains.
 pub(super) fn watch(
     request: v1::WatchRequest,
-    info: ResourceInfo,
+    grant: &Grant<Subscribe>,
     cluster: [u8; 8],
     called: Instant,
     reconnect_delay: Duration,
@@ -32,30 +33,38 @@ pub(super) fn watch(
     let filter = request.filter.unwrap_or_default();
     let include_old = payload(request.payload.as_ref())?;
     let event_types = event_types(&filter.event_types)?;
-    let membership = membership(&filter, &info)?;
-    let query = Query::new(membership, event_types, include_old);
-    let scope = Scope {
-        cluster,
-        gvr: info.gvr.clone(),
-        filter: query.membership().fingerprint(),
-    };
+    let scope = scope(grant, cluster);
     Ok(Watch {
         start: start(request.start, &scope)?,
         on_expired: on_expired(request.on_expired)?,
         bookmark_interval: bookmark_interval(request.bookmark_interval)?,
         deadline: timeout(request.timeout)?.map(|timeout| called + timeout),
-        info,
-        query,
+        event_types,
+        include_old,
         reconnect_delay,
     })
 }
 
-/// Reads the conditions that decide membership.
-pub(super) fn membership(filter: &v1::Filter, info: &ResourceInfo) -> Result<Membership, Status> {
-    if !info.namespaced && !filter.namespaces.is_empty() {
+/// What tokens of a granted request are bound to.
+pub(super) fn scope<R>(grant: &Grant<R>, cluster: [u8; 8]) -> Scope {
+    Scope {
+        cluster,
+        gvr: grant.info().gvr.clone(),
+        filter: grant.membership().fingerprint(),
+    }
+}
+
+/// Whether the namespaces of a filter make sense for its resource.
+pub(super) fn namespaces(info: &ResourceInfo, membership: &Membership) -> Result<(), Status> {
+    if !info.namespaced && !membership.namespaces().is_empty() {
         let description = format!("{} is cluster-scoped, leave namespaces empty", info.gvr);
         return Err(invalid("filter.namespaces", "INVALID_FILTER", description));
     }
+    Ok(())
+}
+
+/// Reads the conditions that decide membership.
+pub(super) fn membership(filter: &v1::Filter) -> Result<Membership, Status> {
     let spec = FilterSpec {
         namespaces: &filter.namespaces,
         names: &filter.names,

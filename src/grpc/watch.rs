@@ -5,29 +5,32 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, Streaming, body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
     Counters, Offer,
+    audit::Trail,
+    caller::{self, Origin},
     counters::{EndLabels, StartLabels},
     frames::{self, Echo},
-    framing,
+    framing, offer,
     status::{self, closed},
     validate,
 };
 use crate::{
+    access::{Gate, Grant, Health, Scope, StreamSlot, Subscribe, Watcher},
     cacher::{Cachers, Lease},
     proto::{codec::StrictDecoder, v1},
-    subscription::{Control, Item, Subscription},
+    subscription::{Closed, Control, Item, Subscription},
 };
 
 /// The one method here.
@@ -36,6 +39,7 @@ const WATCH: &str = "/informerd.v1.WatchService/Watch";
 /// The watch service.
 #[derive(Debug, Clone)]
 pub(super) struct WatchApi {
+    pub(super) gate: Gate,
     pub(super) offer: Arc<Offer>,
     pub(super) cachers: Arc<Cachers>,
     pub(super) counters: Counters,
@@ -75,32 +79,51 @@ impl WatchApi {
     /// the client sees at once that it was understood.
     async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
         let called = Instant::now();
-        let request = message(request).await?;
-        let info = self.offer.find(request.resource.as_ref()).await?;
+        let origin = Origin::of(request.extensions())?;
+        let slot = self.gate.enter(&origin.caller);
+        let slot = slot.map_err(|refusal| origin.refused(WATCH, &refusal))?;
+        let mut request = message(request).await?;
+        let grant = self.grant(&origin, &mut request).await?;
         let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
-        let watch = validate::watch(request, info, self.cachers.cluster(), called, reconnect)?;
+        let watch = validate::watch(request, &grant, self.cachers.cluster(), called, reconnect)?;
         let echo = Echo {
-            gvr: watch.info.gvr.clone(),
-            query: watch.query.clone(),
+            gvr: grant.info().gvr.clone(),
+            query: watch.query(&grant),
             bookmark_interval: watch.bookmark_interval,
         };
-        self.counters.open.inc();
+        let watcher = grant.watcher();
         let cachers = self.cachers.clone();
         let attach = Box::pin(async move {
-            let attached = cachers.attach(watch).await;
+            let attached = cachers.attach(&grant, watch).await;
             attached.map_err(|why| (why.as_str(), closed(&why, reconnect)))
         });
         Ok(WatchBody {
             state: State::Attaching(attach),
+            watcher,
             chunks: VecDeque::new(),
             waiting: 0,
-            echo,
             reconnect,
-            ended: EndGuard {
-                counters: self.counters,
-                reason: None,
-            },
+            account: Account::open(self.counters, origin, echo, slot),
         })
+    }
+
+    /// Asks whether the caller may, and only then whether there is such a resource.
+    async fn grant(
+        &self,
+        origin: &Origin,
+        request: &mut v1::WatchRequest,
+    ) -> Result<Grant<Subscribe>, Status> {
+        let resource = offer::named(request.resource.take())?;
+        let membership = validate::membership(request.filter.get_or_insert_default())?;
+        let scope = Scope {
+            resource,
+            membership,
+        };
+        let permit = self.gate.permit(&origin.caller, scope).await;
+        let permit = permit.map_err(|refusal| origin.refused(WATCH, &refusal))?;
+        let grant = self.offer.find(permit).await?;
+        validate::namespaces(grant.info(), grant.membership())?;
+        Ok(grant)
     }
 }
 
@@ -138,21 +161,21 @@ enum State {
 /// One stream's response. Holds nothing that grows: chunks are those of one message.
 struct WatchBody {
     state: State,
+    watcher: Watcher,
     chunks: VecDeque<Bytes>,
     /// Their bytes.
     waiting: usize,
-    echo: Echo,
     /// When the client shall come back after a drain.
     reconnect: Duration,
-    ended: EndGuard,
+    account: Account,
 }
 
 impl WatchBody {
     /// Queues a message.
     fn send(&mut self, slices: Vec<Bytes>) {
         let length = slices.iter().map(Bytes::len).sum();
-        self.ended.counters.messages.inc();
-        self.ended.counters.bytes.inc_by(length as u64);
+        self.account.counters.messages.inc();
+        self.account.counters.bytes.inc_by(length as u64);
         let prefix = frames::prefix(length);
         self.waiting += prefix.len() + length;
         self.chunks.push_back(prefix);
@@ -164,17 +187,75 @@ impl WatchBody {
             let labels = StartLabels {
                 outcome: frames::outcome_name(outcome),
             };
-            self.ended.counters.started.get_or_create(&labels).inc();
+            self.account.counters.started.get_or_create(&labels).inc();
         }
-        let message = frames::control(control, &self.echo);
+        let message = frames::control(control, &self.account.echo);
         self.send(vec![message]);
     }
 
-    fn end(&mut self, reason: &'static str, status: Status) -> HeaderMap {
+    fn end(&mut self, reason: &'static str, status: Status) -> Step {
         self.state = State::Ended;
-        self.ended.reason = Some(reason);
-        status::trailers(status)
+        self.account.reason = Some(reason);
+        Step::Last(Some(Frame::trailers(status::trailers(status))))
     }
+
+    /// Finds out what comes after the last whole message.
+    fn step(&mut self, context: &mut Context<'_>) -> Step {
+        let health = self.watcher.poll(context.waker());
+        if let Health::Ended(refusal) = &health
+            && !matches!(self.state, State::Ended)
+        {
+            return self.end(refusal.as_str(), caller::status(refusal));
+        }
+        match &mut self.state {
+            State::Ended => Step::Last(None),
+            State::Attaching(attach) => match attach.as_mut().poll(context) {
+                Poll::Pending => Step::Wait,
+                Poll::Ready(Ok((lease, subscription))) => {
+                    self.state = State::Streaming {
+                        subscription: Box::new(subscription),
+                        _lease: lease,
+                    };
+                    Step::Again
+                }
+                Poll::Ready(Err((reason, status))) => self.end(reason, status),
+            },
+            State::Streaming { subscription, .. } => {
+                let (now, waker) = (Instant::now(), context.waker());
+                let polled = match health {
+                    Health::Held => subscription.poll_held(now, waker),
+                    _ => subscription.poll_next(now, waker),
+                };
+                self.take(polled)
+            }
+        }
+    }
+
+    fn take(&mut self, polled: Poll<Option<Result<Item, Closed>>>) -> Step {
+        match polled {
+            Poll::Pending => return Step::Wait,
+            Poll::Ready(Some(Ok(Item::Events(slices)))) => {
+                self.account.events += frames::count(&slices);
+                self.send(slices);
+            }
+            Poll::Ready(Some(Ok(Item::Control(control)))) => self.send_control(control),
+            Poll::Ready(Some(Err(why))) => {
+                return self.end(why.as_str(), closed(&why, self.reconnect));
+            }
+            Poll::Ready(None) => return Step::Last(None),
+        }
+        Step::Again
+    }
+}
+
+/// What a body does next.
+enum Step {
+    /// Look again: something was queued, or has begun.
+    Again,
+    /// Nothing before the next wake.
+    Wait,
+    /// The end, with this if it is news.
+    Last(Option<Frame<Bytes>>),
 }
 
 impl http_body::Body for WatchBody {
@@ -191,31 +272,10 @@ impl http_body::Body for WatchBody {
                 this.waiting -= chunk.len();
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
-            match &mut this.state {
-                State::Ended => return Poll::Ready(None),
-                State::Attaching(attach) => match ready!(attach.as_mut().poll(context)) {
-                    Ok((lease, subscription)) => {
-                        this.state = State::Streaming {
-                            subscription: Box::new(subscription),
-                            _lease: lease,
-                        };
-                    }
-                    Err((reason, status)) => {
-                        let trailers = this.end(reason, status);
-                        return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                    }
-                },
-                State::Streaming { subscription, .. } => {
-                    match ready!(subscription.poll_next(Instant::now(), context.waker())) {
-                        Some(Ok(Item::Events(slices))) => this.send(slices),
-                        Some(Ok(Item::Control(control))) => this.send_control(control),
-                        Some(Err(why)) => {
-                            let trailers = this.end(why.as_str(), closed(&why, this.reconnect));
-                            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                        }
-                        None => return Poll::Ready(None),
-                    }
-                }
+            match this.step(context) {
+                Step::Again => {}
+                Step::Wait => return Poll::Pending,
+                Step::Last(frame) => return Poll::Ready(frame.map(Ok)),
             }
         }
     }
@@ -228,18 +288,46 @@ impl http_body::Body for WatchBody {
     }
 }
 
-/// Counts the end of a stream, however it ends.
-struct EndGuard {
+/// Keeps account of a stream, until it ends in whatever way.
+struct Account {
     counters: Counters,
+    origin: Origin,
+    echo: Echo,
     reason: Option<&'static str>,
+    events: u64,
+    _slot: StreamSlot,
 }
 
-impl Drop for EndGuard {
+impl Account {
+    fn open(counters: Counters, origin: Origin, echo: Echo, slot: StreamSlot) -> Self {
+        counters.open.inc();
+        let account = Self {
+            counters,
+            origin,
+            echo,
+            reason: None,
+            events: 0,
+            _slot: slot,
+        };
+        account.trail().begins();
+        account
+    }
+
+    fn trail(&self) -> Trail<'_> {
+        Trail {
+            origin: &self.origin,
+            gvr: &self.echo.gvr,
+            query: &self.echo.query,
+        }
+    }
+}
+
+impl Drop for Account {
     fn drop(&mut self) {
         self.counters.open.dec();
-        let labels = EndLabels {
-            reason: self.reason.unwrap_or("client"),
-        };
+        let reason = self.reason.unwrap_or("client");
+        let labels = EndLabels { reason };
         self.counters.ended.get_or_create(&labels).inc();
+        self.trail().ends(reason, self.events);
     }
 }

@@ -171,6 +171,13 @@ impl Reach {
         })
     }
 
+    /// The namespaces in which a resource's objects are looked for, each by itself; none for the
+    /// whole cluster.
+    pub fn namespaces(&self, info: &ResourceInfo) -> Vec<Arc<str>> {
+        let apart = info.namespaced.then(|| self.namespaces.iter().cloned());
+        apart.into_iter().flatten().collect()
+    }
+
     /// The operator's own copy of the one name that is asked for.
     fn one<S: AsRef<str>>(&self, asked: &[S]) -> Result<Arc<str>, OutOfReach> {
         let served = || self.to_string();

@@ -29,8 +29,8 @@ const EXAMPLES: &str = "\
 Try it without a cluster:
   informerd demo
 
-With a cluster (kubeconfig or in-cluster):
-  informerd serve
+With the cluster of your kubeconfig, for yourself alone:
+  informerd serve --insecure-allow-anyone
   informerd watch pods -A -l app=web -o wide
 
 Exit codes: 0 fine, 1 failed or refused, 2 wrong usage, 3 unreachable.";

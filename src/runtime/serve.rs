@@ -1,16 +1,18 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
+mod access;
 mod cluster;
 mod listen;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpListener, signal::unix, task::JoinSet};
+use tokio::{signal::unix, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
+use self::listen::Listening;
 use super::{args::ServeArgs, supervisor::Supervisor};
 use crate::{
     admin::{self, Metrics, Readiness},
@@ -19,7 +21,7 @@ use crate::{
     reflector::Discovery,
     resource::Reach,
     subscription::Drain,
-    transport::{self, Limits},
+    transport::{self, Address, Limits},
 };
 
 const SERVICES: [&str; 5] = [
@@ -80,14 +82,13 @@ pub(super) struct Daemon {
         not(feature = "demo"),
         expect(dead_code, reason = "only the demo has to be told; `serve` logs it")
     )]
-    pub(super) address: SocketAddr,
+    pub(super) addresses: Vec<Address>,
     parts: Parts,
     stop: CancellationToken,
 }
 
 struct Parts {
-    listener: TcpListener,
-    admin: TcpListener,
+    listening: Listening,
     api: Api,
     limits: Limits,
     stats: Arc<transport::Stats>,
@@ -105,11 +106,11 @@ impl Daemon {
     /// # Errors
     /// A flag that can't be served, an address that can't be bound, a cluster that doesn't answer.
     pub(super) async fn start(args: ServeArgs, stop: CancellationToken) -> anyhow::Result<Self> {
-        listen::check(&args.listen, &args.access)?;
+        listen::check(&args.listen)?;
         let (allowed, reach) = offered(&args)?;
-        let listener = listen::bind(args.listen.listen, "--listen").await?;
-        let admin = listen::bind(args.listen.admin_listen, "--admin-listen").await?;
-        let address = listener.local_addr()?;
+        let stats = Arc::new(transport::Stats::default());
+        let listening = Listening::open(&args.listen, &stats).await?;
+        let addresses = listening.addresses.clone();
 
         let client = cluster::connect(&args.cluster).await?;
         let id = cluster::id(&args.cluster, &client).await?;
@@ -121,6 +122,9 @@ impl Daemon {
 
         let drain = Arc::new(Drain::default());
         let (supervisor, spawn) = Supervisor::new();
+        let readiness = Arc::default();
+        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn)?;
+        listening.follow(&spawn);
         let cachers = Arc::new(Cachers::new(
             client,
             cluster::settings(&args, id, reach.clone()),
@@ -129,7 +133,6 @@ impl Daemon {
         ));
         let offer = Arc::new(Offer::new(discovery, allowed.clone()));
         let counters = Counters::default();
-        let stats = Arc::new(transport::Stats::default());
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, ServingStatus::Serving).await;
         let metrics = Metrics {
@@ -139,12 +142,11 @@ impl Daemon {
         };
         let spread = (args.drain / 2).min(Duration::from_secs(10));
         let parts = Parts {
-            api: Api::new(offer, cachers.clone(), counters, health, spread),
+            api: Api::new(gate, offer, cachers.clone(), counters, health, spread),
             limits: limits(&args),
             registry: Arc::new(admin::registry(metrics)),
-            readiness: Arc::default(),
-            listener,
-            admin,
+            readiness,
+            listening,
             stats,
             reporter,
             cachers,
@@ -152,10 +154,9 @@ impl Daemon {
             supervisor,
         };
         parts.readiness.ready();
-        let admin = parts.admin.local_addr()?;
-        info!(%address, %admin, resources = %allowed, namespaces = %reach, "serving");
+        parts.listening.announce(&allowed, &reach)?;
         Ok(Self {
-            address,
+            addresses,
             parts,
             stop,
         })
@@ -171,13 +172,14 @@ impl Daemon {
         } = self;
         let router = admin::router(parts.readiness.clone(), parts.registry.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(parts.admin, router).await });
+        let Listening { grpc, admin, .. } = parts.listening;
+        tasks.spawn(async move { axum::serve(admin, router).await });
         let context = transport::Context {
             limits: Arc::new(parts.limits),
             stats: parts.stats,
             drain: stop.clone(),
         };
-        let serving = transport::serve(parts.listener, parts.api, context);
+        let serving = transport::serve(grpc, parts.api, context);
         let draining = async {
             stop.cancelled().await;
             parts.readiness.drain();
@@ -221,6 +223,8 @@ fn offered(args: &ServeArgs) -> anyhow::Result<(AllowList, Reach)> {
 
 fn limits(args: &ServeArgs) -> Limits {
     Limits {
+        max_connections: args.listen.max_connections,
+        max_connections_per_address: args.listen.connections_per_address,
         max_concurrent_streams: args.streams_per_connection,
         stall: args.stall_limit,
         // Whoever takes so little that a message stays cut in two is no better.

@@ -142,7 +142,7 @@ fn announce(server: &Server, file: &Path, pace: Duration) -> io::Result<()> {
 
   kubectl --kubeconfig {file} get pods -A --watch
   kubectl --kubeconfig {file} scale deployment web -n shop --replicas 5
-  informerd serve --kubeconfig {file}
+  informerd serve --kubeconfig {file} --insecure-allow-anyone
 "
     )?;
     out.flush()

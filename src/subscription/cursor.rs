@@ -1,6 +1,7 @@
 //! One reader of a feed.
 
 mod ahead;
+mod held;
 mod start;
 
 use std::{
@@ -275,6 +276,11 @@ impl Subscription {
         {
             self.place = Place::at(head, self.place.epoch);
         }
+        self.bookmark_here();
+    }
+
+    /// Tells the position that was reached.
+    fn bookmark_here(&mut self) {
         let silence = self.seat.feed.silence(Instant::now());
         let (version, token) = (self.place.version.clone(), self.token());
         self.control(Control::Bookmark {

@@ -1,6 +1,7 @@
 //! Cursors over a feed, by their rules.
 
 mod breaks;
+mod held;
 mod seam;
 
 use std::{

@@ -7,7 +7,6 @@
 use std::{
     any::Any,
     future::poll_fn,
-    io,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
@@ -20,7 +19,6 @@ use http::Request;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::unconstrained,
-    time::timeout,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
@@ -28,7 +26,10 @@ use tonic::body::Body;
 use super::{
     HttpService, Limits, Peer, Stats,
     cork::{self, Cork},
+    ended::Ended,
     keepalive::Keepalive,
+    linger::linger,
+    opening::Opening,
     pump::{self, Cut},
     request::RequestBody,
     segments::Segments,
@@ -46,48 +47,24 @@ pub struct Context {
     pub drain: CancellationToken,
 }
 
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("the client sent no http/2 preface within the handshake limit")]
-    Silent,
-    #[error("a drain began before the handshake was complete")]
-    Draining,
-    #[error("the client answered no ping")]
-    Dead,
-    #[error(transparent)]
-    Http(#[from] h2::Error),
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-}
-
-/// Serves one connection until it is closed. Never fails: a broken peer is the normal case and is
-/// only logged.
+/// Serves one connection from its first byte of HTTP/2 until it is closed. A broken peer is the
+/// normal case: the error is for logs and counters.
 ///
 /// `io` is the socket, or a TLS stream over it. Dropping the future closes the connection and
 /// drops all its requests.
-pub async fn serve_connection<IO, S>(io: IO, peer: Peer, service: S, context: Context)
+pub(super) async fn drive<IO, S>(
+    io: IO,
+    peer: Peer,
+    service: S,
+    context: Context,
+    opening: Opening,
+) -> Result<(), Ended>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let _open = context.stats.hold_connection();
-    let stats = Arc::clone(&context.stats);
-    let ended = async {
-        let mut driver = Driver::handshake(io, peer, service, context).await?;
-        poll_fn(|cx| driver.poll(cx)).await
-    };
-    match ended.await {
-        Ok(()) => tracing::debug!(remote = %peer.remote, "connection closed"),
-        Err(reason) => {
-            match reason {
-                Ended::Dead => stats.add_keepalive_timeout(),
-                Ended::Silent => stats.add_handshake_failure(),
-                _ => {}
-            }
-            tracing::debug!(remote = %peer.remote, %reason, "connection ended");
-        }
-    }
+    let mut driver = Driver::handshake(io, peer, service, context, opening).await?;
+    poll_fn(|cx| driver.poll(cx)).await
 }
 
 struct Driver<IO, S> {
@@ -101,6 +78,7 @@ struct Driver<IO, S> {
     peer: Peer,
     limits: Arc<Limits>,
     stats: Arc<Stats>,
+    flooded: bool,
 }
 
 impl<IO, S> Driver<IO, S>
@@ -108,25 +86,38 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    async fn handshake(io: IO, peer: Peer, service: S, context: Context) -> Result<Self, Ended> {
+    async fn handshake(
+        io: IO,
+        peer: Peer,
+        service: S,
+        context: Context,
+        mut opening: Opening,
+    ) -> Result<Self, Ended> {
         let Context {
             limits,
             stats,
             drain,
         } = context;
-        let (io, socket) = cork::cork(io);
-        let handshake = limits.builder().handshake::<_, Segments>(io);
-        let mut h2 = tokio::select! {
-            done = timeout(limits.handshake, handshake) => match done {
-                Ok(Ok(h2)) => h2,
-                Ok(Err(error)) => {
-                    stats.add_handshake_failure();
-                    return Err(error.into());
+        let (io, socket) = cork::cork(io, limits.allowance());
+        let mut handshake = limits.builder().handshake::<_, Segments>(io);
+        // Our SETTINGS leave before the client has said anything: it knows at once that it was
+        // let in, and one that speaks something else sees what is spoken here.
+        let spoken = poll_fn(|cx| {
+            let done = handshake.poll_unpin(cx);
+            let _ = socket.poll_flush(cx);
+            done
+        });
+        let mut h2 = match opening.step(spoken, &drain).await? {
+            Ok(h2) => h2,
+            Err(error) => {
+                drop((handshake, opening));
+                if let Some((io, last)) = socket.into_io() {
+                    linger(io, &last).await;
                 }
-                Err(_) => return Err(Ended::Silent),
-            },
-            () = drain.cancelled() => return Err(Ended::Draining),
+                return Err(Ended::Preface(error));
+            }
         };
+        drop(opening);
         let pings = h2.ping_pong().expect("the ping handle is taken only here");
         let keepalive = Keepalive::new(pings, limits.keepalive_interval, limits.keepalive_timeout);
         Ok(Self {
@@ -140,6 +131,7 @@ where
             peer,
             limits,
             stats,
+            flooded: false,
         })
     }
 
@@ -155,8 +147,10 @@ where
             while let Poll::Ready(Some(())) = self.poll_streams(cx) {}
             match self.poll_requests(cx) {
                 Poll::Ready(Ok(Progress::Accepted)) => {}
+                Poll::Ready(_) if self.flooded => return Poll::Ready(Err(Ended::Flood)),
                 Poll::Ready(Ok(Progress::Closed)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending if self.ends_flood() => {}
                 Poll::Pending => break,
             }
         }
@@ -168,6 +162,16 @@ where
             return Poll::Ready(Err(error.into()));
         }
         Poll::Pending
+    }
+
+    /// Tells a client that floods to go; true when that has just begun.
+    fn ends_flood(&mut self) -> bool {
+        if self.flooded || !self.socket.flooded() {
+            return false;
+        }
+        self.flooded = true;
+        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        true
     }
 
     /// Polls the streams that were woken. What they do is bounded by their send capacity; they
@@ -199,7 +203,7 @@ where
         mut respond: SendResponse<Segments>,
     ) -> BoxFuture<'static, ()> {
         let mut request = request.map(|body| Body::new(RequestBody::new(body)));
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         let service = self.service.clone();
         let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
         let open = stats.hold_stream();

@@ -11,10 +11,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::meter::{Allowance, Meter};
 
 /// Bytes gathered before the socket is written to anyway.
 const FULL: usize = 64 * 1024;
@@ -27,6 +30,8 @@ struct Inner<IO> {
     gathered: Vec<u8>,
     written: usize,
     reads: u64,
+    meter: Meter,
+    flooded: bool,
 }
 
 /// The socket as `h2` sees it. The lock is never contended: `h2` and the handle live in one task.
@@ -38,12 +43,14 @@ pub(super) struct Cork<IO>(Arc<Mutex<Inner<IO>>>);
 pub(super) struct Handle<IO>(Arc<Mutex<Inner<IO>>>);
 
 /// Puts a cork on a socket.
-pub(super) fn cork<IO>(io: IO) -> (Cork<IO>, Handle<IO>) {
+pub(super) fn cork<IO>(io: IO, allowance: Allowance) -> (Cork<IO>, Handle<IO>) {
     let inner = Arc::new(Mutex::new(Inner {
         io,
         gathered: Vec::new(),
         written: 0,
         reads: 0,
+        meter: Meter::new(allowance, Instant::now()),
+        flooded: false,
     }));
     (Cork(Arc::clone(&inner)), Handle(inner))
 }
@@ -57,9 +64,21 @@ impl<IO: AsyncWrite + Unpin> Handle<IO> {
         Pin::new(&mut inner.io).poll_flush(cx)
     }
 
+    /// The socket, and what was gathered for it; `None` while `h2` has hold of it.
+    pub(super) fn into_io(self) -> Option<(IO, Vec<u8>)> {
+        let inner = Arc::into_inner(self.0)?.into_inner();
+        let rest = inner.gathered.get(inner.written..).unwrap_or_default();
+        Some((inner.io, rest.to_vec()))
+    }
+
     /// How often bytes have come in; a changed number means that the peer lives.
     pub(super) fn reads(&self) -> u64 {
         self.0.lock().reads
+    }
+
+    /// Whether the client has sent too many frames that carry nothing.
+    pub(super) fn flooded(&self) -> bool {
+        self.0.lock().flooded
     }
 }
 
@@ -97,7 +116,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Cork<IO> {
         let mut inner = self.0.lock();
         let before = buf.filled().len();
         ready!(Pin::new(&mut inner.io).poll_read(cx, buf))?;
-        inner.reads += u64::from(buf.filled().len() > before);
+        let new = &buf.filled()[before..];
+        inner.reads += u64::from(!new.is_empty());
+        inner.flooded |= !inner.meter.received(new, Instant::now);
         Poll::Ready(Ok(()))
     }
 }
@@ -124,6 +145,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Cork<IO> {
             inner.gathered.extend_from_slice(&buf[..n]);
             taken += n;
         }
+        inner.meter.sent(taken);
         Poll::Ready(Ok(taken))
     }
 
@@ -151,10 +173,15 @@ mod tests {
 
     use super::*;
 
+    const ALLOWANCE: Allowance = Allowance {
+        burst: 1,
+        per_second: 1,
+    };
+
     #[tokio::test]
     async fn nothing_leaves_before_the_handle_flushes() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let (mut cork, handle) = cork(near);
+        let (mut cork, handle) = cork(near, ALLOWANCE);
         cork.write_all(b"one ").await.expect("gathered");
         cork.flush().await.expect("ignored");
         cork.write_all(b"two").await.expect("gathered");
@@ -169,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_cork_waits_for_the_socket() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let (mut cork, handle) = cork(near);
+        let (mut cork, handle) = cork(near, ALLOWANCE);
         let data = vec![5; 3 * FULL];
         let writer = async {
             cork.write_all(&data).await.expect("the far end reads");

@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::meter::Allowance;
+
 /// Limits and times of the server. `Default` gives the documented values.
-///
-/// What is *not* limited here: PING frames of the client. `h2` keeps at most one answer pending,
-/// so a flood costs its sender as much as us and cannot make memory grow.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections open at one time; further ones are closed right after accept. Default 65,536.
     pub max_connections: usize,
-    /// Longest wait for the client's connection preface. Default 10 s.
+    /// Connections open at one time from one IPv4 address or one /64 of IPv6; further ones are
+    /// closed right after accept. Unix sockets are exempt. Default 4,096: behind a proxy or a
+    /// translation of addresses many clients have one.
+    pub max_connections_per_address: usize,
+    /// Connections on which HTTP/2 has not begun yet; one more displaces the oldest of them.
+    /// Default 4,096.
+    pub max_handshakes: usize,
+    /// Longest time from accept to the client's HTTP/2 preface, TLS included. Default 10 s.
     pub handshake: Duration,
     /// Streams open at one time on one connection, advertised in SETTINGS; a stream above it is
     /// refused with REFUSED_STREAM. Default 1,000.
@@ -20,6 +26,12 @@ pub struct Limits {
     /// Size of a request's header list in bytes; a larger one is answered with status 431.
     /// Default 16 KiB.
     pub max_header_list_size: u32,
+    /// Frames that make work and carry nothing (PING, SETTINGS, PRIORITY, empty DATA, unknown
+    /// ones) which a client may send at once; more end the connection with ENHANCE_YOUR_CALM.
+    /// Each 64 bytes that are sent to it allow for one more. Default 1,000.
+    pub empty_frames_burst: u32,
+    /// And how many more each second. Default 100.
+    pub empty_frames_per_second: u32,
     /// Streams that the client has reset before they were accepted (rapid reset); one more ends
     /// the connection with ENHANCE_YOUR_CALM. Default 20.
     pub max_pending_accept_reset_streams: usize,
@@ -62,9 +74,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 65_536,
+            max_connections_per_address: 4_096,
+            max_handshakes: 4_096,
             handshake: Duration::from_secs(10),
             max_concurrent_streams: 1_000,
             max_header_list_size: 16 * 1024,
+            empty_frames_burst: 1_000,
+            empty_frames_per_second: 100,
             max_pending_accept_reset_streams: 20,
             max_local_error_reset_streams: 1_024,
             max_concurrent_reset_streams: 50,
@@ -84,6 +100,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    pub(super) fn allowance(&self) -> Allowance {
+        Allowance {
+            burst: self.empty_frames_burst,
+            per_second: self.empty_frames_per_second,
+        }
+    }
+
     /// The `h2` builder with every one of these limits set, none left to a library's default.
     pub(super) fn builder(&self) -> h2::server::Builder {
         let mut builder = h2::server::Builder::new();

@@ -1,98 +1,127 @@
-//! Accepts connections and owns their tasks, from the first one to the end of the drain.
+//! Listening sockets, and the connections that come out of them.
 
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{JoinError, JoinSet},
-    time::{sleep, timeout},
+    net::{TcpListener, TcpSocket, TcpStream, UnixStream},
+    time::sleep,
 };
 
-use super::{Context, HttpService, Peer, serve_connection};
+use super::{Address, Remote, Stats, Tls, unix::UnixSocket};
 
 /// First and longest pause after `accept` failed for want of a resource.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// Unsent bytes that the kernel holds per socket. Without it a stalled reader pins megabytes of
-/// kernel memory (autotuned send buffers).
-#[cfg(target_os = "linux")]
-const NOT_SENT: u32 = 64 * 1024;
+/// Connections that the kernel keeps while we are busy; it may know a lower bound.
+const BACKLOG: u32 = 4_096;
 
-/// Serves connections until `context.drain` is cancelled and all of them have ended.
-///
-/// A drain closes the listener, sends GOAWAY on every connection and waits for open streams to
-/// end by themselves; what is still open after `limits.drain_deadline` is dropped. Errors of
-/// `accept` never end this: they are logged and followed by a pause.
-///
-/// Dropping the future closes everything at once.
-pub async fn serve<S: HttpService>(listener: TcpListener, service: S, context: Context) {
-    let mut connections = JoinSet::new();
-    let mut pause = Duration::ZERO;
-    loop {
-        tokio::select! {
-            biased;
-            () = context.drain.cancelled() => break,
-            Some(ended) = connections.join_next() => report(ended),
-            (socket, remote) = accept(&listener, &mut pause, &context) => {
-                if connections.len() >= context.limits.max_connections {
-                    context.stats.add_refused();
-                    tracing::warn!(%remote, "connection limit reached, connection refused");
-                    continue;
-                }
-                context.stats.add_accepted();
-                let peer = Peer { remote, local: socket.local_addr().ok() };
-                tune(&socket);
-                connections.spawn(serve_connection(socket, peer, service.clone(), context.clone()));
-            }
-        }
-    }
-    drop(listener);
-    drain(connections, context.limits.drain_deadline).await;
+/// A socket that is listened on. A unix socket's file vanishes with it.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    tls: Option<Arc<Tls>>,
 }
 
-async fn drain(mut connections: JoinSet<()>, deadline: Duration) {
-    tracing::info!(connections = connections.len(), "draining");
-    let all = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+/// A connection that has come in.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) remote: Remote,
+    pub(super) tls: Option<Arc<Tls>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Listens. With `tls` clients must speak it on a TCP address; unix sockets are plaintext,
+    /// which the kernel protects. The file that a dead process has left at the path of a unix
+    /// socket is replaced; the daemon's user and group may connect to it (mode 0660).
+    ///
+    /// # Errors
+    /// The address is taken, or may not be used.
+    pub async fn bind(address: &Address, tls: Option<Arc<Tls>>) -> io::Result<Self> {
+        Ok(match address {
+            Address::Tcp(address) => Self {
+                socket: Socket::Tcp(tcp(*address)?),
+                tls,
+            },
+            Address::Unix(path) => Self {
+                socket: Socket::Unix(UnixSocket::bind(path).await?),
+                tls: None,
+            },
+        })
+    }
+
+    /// Where it listens, with the port that was found.
+    ///
+    /// # Errors
+    /// The socket doesn't know it any more.
+    pub fn address(&self) -> io::Result<Address> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().map(Address::Tcp),
+            Socket::Unix(socket) => Ok(Address::Unix(socket.path().to_owned())),
         }
+    }
+
+    /// The next connection. Errors never end this: they are counted, and those of the listener
+    /// are followed by a pause.
+    pub(super) async fn accept(&self, stats: &Stats) -> Accepted {
+        let mut pause = Duration::ZERO;
+        loop {
+            let error = match self.try_accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => error,
+            };
+            stats.add_accept_error();
+            if is_one_connection(&error) {
+                continue;
+            }
+            pause = next_pause(pause);
+            tracing::warn!(%error, ?pause, "accept failed, pausing");
+            sleep(pause).await;
+        }
+    }
+
+    async fn try_accept(&self) -> io::Result<Accepted> {
+        let (stream, remote) = match &self.socket {
+            Socket::Tcp(socket) => {
+                let (stream, remote) = socket.accept().await?;
+                (Stream::Tcp(stream), Remote::Tcp(remote))
+            }
+            Socket::Unix(socket) => (Stream::Unix(socket.accept().await?), Remote::Unix),
+        };
+        let tls = self.tls.clone();
+        Ok(Accepted {
+            stream,
+            remote,
+            tls,
+        })
+    }
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    if timeout(deadline, all).await.is_err() {
-        tracing::warn!(
-            connections = connections.len(),
-            "drain deadline passed, connections dropped"
-        );
-        connections.shutdown().await;
-    }
-}
-
-/// The next connection. Cancel safe; `pause` outlives the call so that a cancelled wait doesn't
-/// start the sequence anew.
-async fn accept(
-    listener: &TcpListener,
-    pause: &mut Duration,
-    context: &Context,
-) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => {
-                *pause = Duration::ZERO;
-                return accepted;
-            }
-            Err(error) => {
-                context.stats.add_accept_error();
-                if is_one_connection(&error) {
-                    continue;
-                }
-                *pause = next_pause(*pause);
-                tracing::warn!(%error, pause = ?*pause, "accept failed, pausing");
-                sleep(*pause).await;
-            }
-        }
-    }
+    // Or a restarted daemon would not get its port while old connections fade out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Whether the error speaks of the connection that was being accepted, not of the listener.
@@ -108,25 +137,6 @@ fn is_one_connection(error: &io::Error) -> bool {
 
 fn next_pause(pause: Duration) -> Duration {
     (pause * 2).clamp(PAUSE.0, PAUSE.1)
-}
-
-/// Sets the socket options. They are improvements, so a socket that refuses one is served too.
-fn tune(socket: &TcpStream) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY not set");
-    }
-    #[cfg(target_os = "linux")]
-    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(NOT_SENT) {
-        tracing::debug!(%error, "TCP_NOTSENT_LOWAT not set");
-    }
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "connection task panicked");
-    }
 }
 
 #[cfg(test)]

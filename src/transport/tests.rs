@@ -2,11 +2,14 @@
 //!
 //! Short limits stand in for the long defaults; every wait is for an event, under one deadline.
 
+pub(crate) mod certificates;
+mod floods;
 mod hostile;
 mod lifecycle;
 mod raw;
 mod responses;
 mod stall;
+mod tls;
 mod writes;
 
 use std::{
@@ -25,14 +28,14 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{Request, Response};
 use http_body::Frame;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
-use super::{Context, HttpService, Limits, Stats, serve};
+use super::{Address, Context, HttpService, Limits, Listener, Stats, Tls, serve};
 
 /// A server on a loopback port.
 struct Server {
@@ -44,16 +47,28 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits, service: impl HttpService + Sync) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let addr = listener.local_addr().expect("bound");
         let stats = Arc::new(Stats::default());
+        Self::start_with(limits, stats, None, service).await
+    }
+
+    async fn start_with(
+        limits: Limits,
+        stats: Arc<Stats>,
+        tls: Option<Arc<Tls>>,
+        service: impl HttpService + Sync,
+    ) -> Self {
+        let any = Address::Tcp(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(&any, tls).await.expect("loopback");
+        let Ok(Address::Tcp(addr)) = listener.address() else {
+            panic!("bound to a port");
+        };
         let drain = CancellationToken::new();
         let context = Context {
             limits: Arc::new(limits),
             stats: Arc::clone(&stats),
             drain: drain.clone(),
         };
-        let task = tokio::spawn(serve(listener, service, context));
+        let task = tokio::spawn(serve(vec![listener], service, context));
         Self {
             addr,
             stats,

@@ -29,6 +29,11 @@ impl Backlog {
         }
     }
 
+    /// Whether there is nothing left.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// Whether the next events belong together with the last ones: there is no position here.
     pub fn is_within_group(&self) -> bool {
         self.open

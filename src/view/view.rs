@@ -45,6 +45,16 @@ struct Waiting {
     due: Instant,
 }
 
+impl Waiting {
+    fn wait(&mut self, due: Instant, waker: &Waker) {
+        self.due = due;
+        match &mut self.waker {
+            Some(kept) => kept.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+}
+
 /// Names a reader of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader(usize);
@@ -121,15 +131,16 @@ impl View {
             Found::Run(run) => Read::Run(run),
             Found::Behind => Read::Behind,
             Found::Nothing => {
-                let waiting = &mut state.readers[reader.0];
-                waiting.due = due;
-                match &mut waiting.waker {
-                    Some(kept) => kept.clone_from(waker),
-                    none => *none = Some(waker.clone()),
-                }
+                state.readers[reader.0].wait(due, waker);
                 Read::Pending
             }
         }
+    }
+
+    /// Waits without reading: `waker` is called at the next event, and once `due` has passed at the
+    /// latest.
+    pub fn wait(&self, reader: Reader, due: Instant, waker: &Waker) {
+        self.state.lock().readers[reader.0].wait(due, waker);
     }
 
     /// The state to start from. While nothing that this view shows has changed, all who ask are

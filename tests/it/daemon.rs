@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, mpsc},
     time::Duration,
 };
 
+use informerd::client::Client;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
@@ -19,19 +20,32 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// A running daemon. Killed when dropped.
 pub struct Daemon {
     child: Child,
-    address: SocketAddr,
+    addresses: Vec<String>,
     admin: SocketAddr,
+    /// The authority of its certificate, if it has one.
+    trust: Option<PathBuf>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Daemon {
-    /// Starts a daemon on free ports and waits until it serves.
+    /// Starts a daemon on free ports and waits until it serves. It serves anyone. The authority of
+    /// a certificate (`--tls-cert`) is expected beside it, as `ca.crt`.
     pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
         Self::start_at(kubeconfig, "127.0.0.1:0", arguments).await
     }
 
     /// Starts a daemon on a given address.
     pub async fn start_at(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
+        let open = [&["--insecure-allow-anyone"], arguments].concat();
+        Self::run(kubeconfig, address, &open).await
+    }
+
+    /// Starts a daemon on free ports that asks the apiserver about its callers.
+    pub async fn guarded(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::run(kubeconfig, "127.0.0.1:0", arguments).await
+    }
+
+    async fn run(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_informerd"))
             .arg("serve")
             .args(["--listen", address, "--admin-listen", "127.0.0.1:0"])
@@ -58,10 +72,11 @@ impl Daemon {
         });
         let waited = tokio::task::spawn_blocking(move || serving.recv_timeout(START_LIMIT));
         match waited.await.expect("waiting does not panic") {
-            Ok((address, admin)) => Self {
+            Ok((addresses, admin)) => Self {
                 child,
-                address,
+                addresses,
                 admin,
+                trust: trust(arguments),
                 log,
             },
             Err(_) => {
@@ -74,14 +89,33 @@ impl Daemon {
         }
     }
 
-    /// Where it serves gRPC.
+    /// Where it serves gRPC over TCP.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        let mut tcp = self.addresses.iter().filter_map(|each| each.parse().ok());
+        tcp.next().expect("it listens on a port")
+    }
+
+    /// Where it serves gRPC, in the order of its flags.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().join("\n")
     }
 
     /// A connection of its own.
     pub async fn connect(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address))
+        if let Some(trust) = &self.trust {
+            let client = Client::builder(format!("https://{}", self.address())).ca_file(trust);
+            let client = client
+                .connect()
+                .await
+                .expect("the daemon accepts connections");
+            return client.channel();
+        }
+        Endpoint::from_shared(format!("http://{}", self.address()))
             .expect("a valid address")
             .initial_connection_window_size(16 << 20)
             .initial_stream_window_size(4 << 20)
@@ -170,10 +204,15 @@ impl Drop for Daemon {
     }
 }
 
-fn serving_line(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+fn trust(arguments: &[&str]) -> Option<PathBuf> {
+    let flag = arguments.iter().position(|each| *each == "--tls-cert")?;
+    Some(Path::new(arguments.get(flag + 1)?).with_file_name("ca.crt"))
+}
+
+fn serving_line(line: &str) -> Option<(Vec<String>, SocketAddr)> {
     let entry: Value = serde_json::from_str(line).ok()?;
     let fields = &entry["fields"];
     (fields["message"] == "serving").then_some(())?;
-    let address = |name: &str| fields[name].as_str()?.parse().ok();
-    Some((address("address")?, address("admin")?))
+    let addresses = fields["address"].as_str()?.split(',').map(str::to_owned);
+    Some((addresses.collect(), fields["admin"].as_str()?.parse().ok()?))
 }

@@ -4,6 +4,7 @@
 //! wrong on demand; each proves that its faults have struck and ends in `validate_all`.
 
 mod chaos;
+mod hostile;
 mod initial;
 mod positions;
 mod refusals;
@@ -26,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         rewind::scenarios(),
         slow::scenarios(),
         chaos::scenarios(),
+        hostile::scenarios(),
     ];
     let all = all.into_iter().flatten();
     all.map(|scenario| {

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary is nobody's library")]
 
+mod access;
 mod admin;
 mod bad_input;
 mod chart;
@@ -28,6 +29,7 @@ mod subscriber;
 mod surface;
 mod tail;
 mod tidy;
+mod tls;
 mod wait;
 mod world;
 
@@ -42,10 +44,12 @@ fn main() -> ExitCode {
     let mut trials = tidy::trials();
     trials.extend(admin::trials());
     trials.extend(readme::trials());
+    trials.extend(access::trials());
     trials.extend(chart::trials());
     trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
+    trials.extend(tls::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

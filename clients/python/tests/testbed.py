@@ -125,7 +125,7 @@ class Testbed:
 class Daemon:
     """One ``informerd serve``. It keeps its address over :meth:`restart`."""
 
-    #: ``host:port`` of its gRPC server.
+    #: ``host:port`` of its gRPC server, the first if it listens on several addresses.
     address: str
     #: ``host:port`` of its admin server; another one after each restart.
     admin: str
@@ -147,6 +147,7 @@ class Daemon:
             *_bound_to_this_process(),
             str(binary("informerd", "INFORMERD_BIN", "informerd")),
             *("serve", "--listen", self.address, "--admin-listen", "127.0.0.1:0"),
+            "--insecure-allow-anyone",
             *("--log-format", "json", "--log", "info,informerd=debug"),
             *("--kubeconfig", str(self._kubeconfig), *self._arguments),
         ]
@@ -276,7 +277,7 @@ def _serving_line(line: str) -> tuple[str, str] | None:
         return None
     if fields.get("message") != "serving":
         return None
-    return fields["address"], fields["admin"]
+    return fields["address"].split(",")[0], fields["admin"]
 
 
 def _bound_to_this_process() -> list[str]:

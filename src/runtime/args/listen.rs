@@ -1,23 +1,26 @@
-//! `serve`: where it listens.
+//! `serve`: where it listens, how connections are protected, and how many there may be.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+
+use crate::transport::Address;
 
 /// Where the daemon listens.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Listening")]
 pub(in crate::runtime) struct ListenArgs {
-    /// Address of the gRPC services
+    /// Address of the gRPC services, IP:PORT or unix:/path; may be given more than once
     #[arg(
         long,
         env = "INFORMERD_LISTEN",
         default_value = "127.0.0.1:7300",
+        value_delimiter = ',',
         value_name = "ADDR"
     )]
-    pub(in crate::runtime) listen: SocketAddr,
+    pub(in crate::runtime) listen: Vec<Address>,
 
-    /// Address of /livez, /readyz and /metrics
+    /// Address of /livez, /readyz and /metrics, always plain HTTP; they hold no object data
     #[arg(
         long,
         env = "INFORMERD_ADMIN_LISTEN",
@@ -25,4 +28,72 @@ pub(in crate::runtime) struct ListenArgs {
         value_name = "ADDR"
     )]
     pub(in crate::runtime) admin_listen: SocketAddr,
+
+    /// Certificate of the daemon in PEM, with those that lead to its root; TCP addresses then
+    /// speak TLS only. Replaced files are taken up within seconds
+    #[arg(
+        long,
+        env = "INFORMERD_TLS_CERT",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
+    pub(in crate::runtime) tls_cert: Option<PathBuf>,
+
+    /// Private key of that certificate
+    #[arg(
+        long,
+        env = "INFORMERD_TLS_KEY",
+        requires = "tls_cert",
+        value_name = "FILE"
+    )]
+    pub(in crate::runtime) tls_key: Option<PathBuf>,
+
+    /// Authorities whose client certificates are accepted, in PEM; clients need not send one
+    #[arg(
+        long,
+        env = "INFORMERD_CLIENT_CA",
+        requires = "tls_cert",
+        value_name = "FILE"
+    )]
+    pub(in crate::runtime) client_ca: Option<PathBuf>,
+
+    /// Listen on other addresses than loopback without TLS, although whoever is on the way can
+    /// read and change everything
+    #[arg(long, env = "INFORMERD_INSECURE_PLAINTEXT")]
+    pub(in crate::runtime) insecure_plaintext: bool,
+
+    /// Connections that may be open
+    #[arg(
+        long,
+        env = "INFORMERD_MAX_CONNECTIONS",
+        default_value_t = 65_536,
+        value_name = "N"
+    )]
+    pub(in crate::runtime) max_connections: usize,
+
+    /// Connections that one address (IPv6: one /64) may have open; unix sockets are exempt
+    #[arg(
+        long,
+        env = "INFORMERD_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 4_096,
+        value_name = "N"
+    )]
+    pub(in crate::runtime) connections_per_address: usize,
+}
+
+#[cfg(feature = "demo")]
+impl ListenArgs {
+    /// One address, the rest as on the command line; the admin port is any that is free.
+    pub(in crate::runtime) fn on(listen: SocketAddr) -> Self {
+        Self {
+            listen: vec![Address::Tcp(listen)],
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+            insecure_plaintext: false,
+            max_connections: 65_536,
+            connections_per_address: 4_096,
+        }
+    }
 }

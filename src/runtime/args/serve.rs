@@ -15,7 +15,8 @@ use super::{
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  informerd serve --context staging
+  informerd serve --context staging --insecure-allow-anyone
+  informerd serve --listen unix:/run/informerd/grpc.sock
   informerd serve --resources pods,deployments.apps --history-age 10m
   informerd serve --resources pods --namespaces shop,payments")]
 pub(in crate::runtime) struct ServeArgs {
@@ -96,20 +97,15 @@ pub(in crate::runtime) struct ServeArgs {
 #[cfg(feature = "demo")]
 impl ServeArgs {
     /// The defaults of the command line, whatever the environment says, for the cluster of a
-    /// kubeconfig; the admin port is any that is free.
+    /// kubeconfig.
     pub(in crate::runtime) fn for_demo(
         listen: SocketAddr,
         kubeconfig: PathBuf,
         log: LogArgs,
     ) -> Self {
         Self {
-            listen: ListenArgs {
-                listen,
-                admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            },
-            access: AccessArgs {
-                insecure_allow_anyone: false,
-            },
+            listen: ListenArgs::on(listen),
+            access: AccessArgs::anyone(),
             cluster: ClusterArgs {
                 kubeconfig: Some(kubeconfig),
                 context: None,

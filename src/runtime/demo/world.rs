@@ -18,11 +18,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::subscriber::Seen;
-use crate::runtime::{
-    args::{DemoArgs, LogArgs, ServeArgs},
-    kubeconfig::{self, Written},
-    serve::Daemon,
-    simulate,
+use crate::{
+    runtime::{
+        args::{DemoArgs, LogArgs, ServeArgs},
+        kubeconfig::{self, Written},
+        serve::Daemon,
+        simulate,
+    },
+    transport::Address,
 };
 
 /// Where clients look for a daemon.
@@ -71,7 +74,9 @@ impl World {
         let kubeconfig = Kubeconfig(kubeconfig::write(&kubeconfig, server.addr())?);
         let stop = CancellationToken::new();
         let daemon = daemon(demo.listen, kubeconfig.0.file(), &stop).await?;
-        let address = daemon.address;
+        let Some(&Address::Tcp(address)) = daemon.addresses.first() else {
+            anyhow::bail!("the daemon listens on {:?}", daemon.addresses);
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(daemon.finished());
         Ok(Self {

@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt as _;
 
 use super::{
-    raw::{GOAWAY, HEADERS, PING, Raw, frame, request},
+    raw::{GOAWAY, HEADERS, PING, Raw, SETTINGS, frame, request},
     *,
 };
 
@@ -128,17 +128,24 @@ async fn a_silent_connection_is_closed_at_the_handshake_limit() {
         };
         let server = Server::start(limits, service(|_| full("fine"))).await;
         let mut socket = TcpStream::connect(server.addr).await.expect("accepted");
-        assert_eq!(socket.read(&mut [0]).await.expect("a clean end"), 0);
-        assert_eq!(server.stats.handshake_failures(), 1);
+        socket
+            .read_to_end(&mut Vec::new())
+            .await
+            .expect("a clean end");
+        assert_eq!(server.stats.silent(), 1);
 
         let mut socket = TcpStream::connect(server.addr).await.expect("accepted");
         let wrong = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
         tokio::io::AsyncWriteExt::write_all(&mut socket, wrong)
             .await
             .expect("open");
-        let _ = socket.read_to_end(&mut Vec::new()).await;
-        assert_eq!(server.stats.handshake_failures(), 2);
+        let mut told = Vec::new();
+        socket.read_to_end(&mut told).await.expect("a clean end");
+        assert_eq!(told.get(3), Some(&SETTINGS), "it sees what is spoken");
+        drop(socket);
+        let stats = Arc::clone(&server.stats);
         server.finish().await;
+        assert_eq!(stats.wrong_prefaces(), 1);
     })
     .await;
 }

@@ -3,21 +3,24 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const REFUSED_STREAM: u32 = 7;
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 
+const END_HEADERS: u8 = 4;
 const END_STREAM_END_HEADERS: u8 = 5;
 
 #[derive(Debug)]
@@ -37,13 +40,21 @@ impl RawFrame {
     }
 }
 
-pub(super) struct Raw(pub(super) TcpStream);
+pub(super) struct Raw<IO = TcpStream>(pub(super) IO);
 
 impl Raw {
     pub(super) async fn connect(addr: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let mut raw = Self(TcpStream::connect(addr).await.expect("accepted"));
+        let socket = TcpStream::connect(addr).await.expect("accepted");
+        Self::over(socket, settings).await
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Raw<IO> {
+    /// Begins HTTP/2 on a connection.
+    pub(super) async fn over(io: IO, settings: &[(u16, u32)]) -> Self {
+        let mut raw = Self(io);
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        raw.0.write_all(preface).await.expect("open");
+        raw.send(preface).await;
         let mut payload = Vec::new();
         for (id, value) in settings {
             payload.extend_from_slice(&id.to_be_bytes());
@@ -56,6 +67,7 @@ impl Raw {
     /// Writes bytes; a server that has hung up already is a result to be read, not an error.
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
+        let _ = self.0.flush().await;
     }
 
     /// The next frame, or `None` at the end of the connection.
@@ -95,6 +107,16 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 /// `GET http://a/<path>` in HPACK without the dynamic table.
 pub(super) fn request(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM_END_HEADERS, stream, &get(path))
+}
+
+/// A request whose body is to follow.
+pub(super) fn open_request(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, stream, &get(path))
+}
+
+/// A request whose headers are to go on in CONTINUATION frames.
+pub(super) fn endless_headers(stream: u32) -> Vec<u8> {
+    frame(HEADERS, 0, stream, &get("/"))
 }
 
 /// A request that announces a body and has none: an error of its stream, which the server must

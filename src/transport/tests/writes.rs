@@ -8,7 +8,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::*;
-use crate::transport::{Peer, serve_connection};
+use crate::transport::{Peer, Remote, connection::drive, opening::Openings};
 
 /// An in-memory socket that counts the writes into it.
 struct Counted(DuplexStream, Arc<AtomicU64>);
@@ -51,18 +51,18 @@ async fn streams_that_wake_together_share_one_write() {
         let (feeders, responses): (Vec<Feeder>, Vec<_>) = (0..STREAMS).map(|_| fed()).unzip();
         let responses = Arc::new(parking_lot::Mutex::new(responses));
         let service = service(move |_| responses.lock().remove(0));
-        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let peer = Peer {
-            remote,
-            local: None,
+            remote: Remote::Unix,
+            certificate: None,
         };
         let context = Context {
-            limits: Arc::default(),
+            limits: Arc::new(Limits::default()),
             stats: Arc::default(),
             drain: CancellationToken::new(),
         };
         let counted = Counted(near, Arc::clone(&writes));
-        let server = tokio::spawn(serve_connection(counted, peer, service, context));
+        let opening = Openings::new(&context.limits).begin(&context.limits);
+        let server = tokio::spawn(drive(counted, peer, service, context, opening));
         let (client, connection) = h2::client::handshake(far).await.expect("http/2");
         tokio::spawn(connection);
         let mut bodies = Vec::new();
@@ -83,7 +83,8 @@ async fn streams_that_wake_together_share_one_write() {
         }
         assert_eq!(writes.load(Ordering::Relaxed) - before, 1);
         drop((feeders, bodies, client));
-        server.await.expect("no panic");
+        let ended = server.await.expect("no panic");
+        ended.expect("closed in good order");
     })
     .await;
 }

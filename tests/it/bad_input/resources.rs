@@ -152,7 +152,7 @@ async fn check_known(world: &World) {
         resource: Some(named("pods")),
         ..Default::default()
     };
-    let expected: Refusal = invalid("INVALID_NAME", "namespace");
+    let expected: Refusal = invalid("INVALID_NAME", "name");
     check(&world.channel(), Call::Get(request), "", expected).await;
 }
 

@@ -44,8 +44,9 @@ async fn cli_serve_says_why_it_does_not(kind: Kind) {
     let dead = informerd_support::simulation::kubeconfig(nobody);
     let dead = file("dead", &dead);
     let nonsense = file("nonsense", "this: [is no kubeconfig");
+    let occupied = format!("unix:{nonsense}");
     let directory_path = directory.path().to_str().expect("text");
-    let rows: [(&[&str], i32, &[&str]); 12] = [
+    let rows: [(&[&str], i32, &[&str]); 17] = [
         (
             &["--kubeconfig", &dead],
             1,
@@ -81,12 +82,29 @@ async fn cli_serve_says_why_it_does_not(kind: Kind) {
         (
             &["--listen", "0.0.0.0:0"],
             1,
+            &["loopback", "--tls-cert", "--insecure-plaintext"],
+        ),
+        (
+            &["--listen", "[::]:0", "--insecure-plaintext"],
+            1,
             &["loopback", "--insecure-allow-anyone"],
         ),
         (
-            &["--admin-listen", "[::]:0"],
+            &["--listen", "localhost:7300"],
+            2,
+            &["`localhost:7300`", "IP:PORT", "unix:"],
+        ),
+        (&["--listen", "unix:relative"], 2, &["absolute path"]),
+        (
+            &["--kubeconfig", good, "--listen", &occupied],
             1,
-            &["--admin-listen", "--insecure-allow-anyone"],
+            &["cannot listen on unix:", "no socket"],
+        ),
+        (&["--tls-cert", &nonsense], 2, &["--tls-key"]),
+        (
+            &["--tls-cert", &nonsense, "--tls-key", &nonsense],
+            1,
+            &["--tls-cert", "nonsense holds no certificate"],
         ),
         (&["--history-bytes", "64MB"], 2, &["64MB", "64Mi"]),
         (&["--linger", "soon"], 2, &["soon", "5m"]),

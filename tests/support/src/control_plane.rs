@@ -330,7 +330,7 @@ const FIXED_APISERVER_FLAGS: [&str; 11] = [
     "--endpoint-reconciler-type=none",
     "--service-cluster-ip-range=10.0.0.0/24",
     "--allow-privileged=true",
-    "--authorization-mode=RBAC",
+    "--authorization-mode=Node,RBAC",
     // Nobody makes the token secrets that this plug-in waits for.
     "--disable-admission-plugins=ServiceAccount",
     "--enable-priority-and-fairness=false",

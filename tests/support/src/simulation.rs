@@ -50,7 +50,7 @@ pub use life::{Happening, Life};
 pub use patch::PatchKind;
 pub use refusal::Refusal;
 pub use resources::{ResourceSpec, built_in};
-pub use reviews::{Caller, Rule};
+pub use reviews::{Caller, Mood, OWN_AUDIENCE, Rule};
 pub use selector::Selector;
 pub use server::{Server, kubeconfig};
 pub use writes::Preconditions;

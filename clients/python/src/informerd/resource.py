@@ -10,10 +10,16 @@ from informerd.errors import ConfigurationError
 from informerd.v1 import types_pb2
 
 #: Whether a resource can be watched here. NOT_WATCHABLE: the apiserver offers no watch on it.
-#: DISABLED: the operator of the daemon has not enabled it. FORBIDDEN_UPSTREAM: the apiserver
-#: refuses the daemon itself, as far as it has asked.
+#: DISABLED: the operator of the daemon has not enabled it. FORBIDDEN: the caller may not read it
+#: everywhere, perhaps in some namespaces. FORBIDDEN_UPSTREAM: the apiserver refuses the daemon
+#: itself, as far as it has asked.
 Availability: TypeAlias = Literal[
-    "AVAILABLE", "NOT_WATCHABLE", "DISABLED", "FORBIDDEN_UPSTREAM", "UNSPECIFIED"
+    "AVAILABLE",
+    "NOT_WATCHABLE",
+    "DISABLED",
+    "FORBIDDEN",
+    "FORBIDDEN_UPSTREAM",
+    "UNSPECIFIED",
 ]
 
 _VERSION: Final = re.compile(r"v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?")

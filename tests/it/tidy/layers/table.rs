@@ -19,7 +19,9 @@ pub(crate) const WATCHED: &[&str] = &[
     "hyper",
     "k8s_openapi",
     "kube",
+    "rustls",
     "tokio",
+    "tokio_rustls",
     "tokio_stream",
     "tokio_util",
     "tonic",
@@ -37,6 +39,8 @@ const HTTP: &[&str] = &[
     "tokio_util",
     "h2",
     "hyper",
+    "rustls",
+    "tokio_rustls",
     "tonic",
 ];
 const ADMIN: &[&str] = &["tokio", "tokio_stream", "tokio_util", "axum"];
@@ -61,6 +65,8 @@ const CLIENT: &[&str] = &[
     "tonic_reflection",
     "tonic_types",
     "kube",
+    "rustls",
+    "tokio_rustls",
 ];
 const CLI: &[&str] = &[
     "tokio",

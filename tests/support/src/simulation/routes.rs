@@ -175,11 +175,7 @@ pub(super) async fn answer(
     receipt: &mut Receipt,
 ) -> Option<Answer> {
     let target = Target::find(cluster, &request.path);
-    let verb = target.as_ref().map_or("", |target| verb(&request, target));
-    let resource = target
-        .as_ref()
-        .map(|target| target.spec.id())
-        .unwrap_or_default();
+    let (resource, verb) = names(target.as_ref(), &request);
     let kinds = kinds(cluster, &request, verb);
     let fault = cluster.script(|script| script.take(&resource, &kinds));
     let mut fault = match meet(cluster, link, fault).await {
@@ -256,7 +252,7 @@ fn other(cluster: &Cluster, request: &Request) -> Answer {
         _ => {}
     }
     if let Some(resource) = reviews::resource(&request.path) {
-        let answered = body(request).map(|review| reviews::answer(cluster, resource, review));
+        let answered = body(request).and_then(|review| reviews::answer(cluster, resource, review));
         return match answered {
             Ok(review) => Answer::json(201, &review),
             Err(refusal) => Answer::refused(&refusal),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from informerd.v1 import types_pb2 as informerd_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1binformerd/v1/resource.proto\x12\x0cinformerd.v1\x1a\x18informerd/v1/types.proto\"\x16\n\x14ListResourcesRequest\"B\n\x15ListResourcesResponse\x12)\n\tresources\x18\x01 \x03(\x0b\x32\x16.informerd.v1.Resource\"\xbc\x01\n\x08Resource\x12\x34\n\x08resource\x18\x01 \x01(\x0b\x32\".informerd.v1.GroupVersionResource\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nnamespaced\x18\x03 \x01(\x08\x12\x13\n\x0bshort_names\x18\x04 \x03(\t\x12\x11\n\tpreferred\x18\x05 \x01(\x08\x12\x30\n\x0c\x61vailability\x18\x06 \x01(\x0e\x32\x1a.informerd.v1.Availability*\xa8\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41VAILABILITY_AVAILABLE\x10\x01\x12\x1e\n\x1a\x41VAILABILITY_NOT_WATCHABLE\x10\x02\x12\x19\n\x15\x41VAILABILITY_DISABLED\x10\x03\x12#\n\x1f\x41VAILABILITY_FORBIDDEN_UPSTREAM\x10\x05\x32k\n\x0fResourceService\x12X\n\rListResources\x12\".informerd.v1.ListResourcesRequest\x1a#.informerd.v1.ListResourcesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1binformerd/v1/resource.proto\x12\x0cinformerd.v1\x1a\x18informerd/v1/types.proto\"\x16\n\x14ListResourcesRequest\"B\n\x15ListResourcesResponse\x12)\n\tresources\x18\x01 \x03(\x0b\x32\x16.informerd.v1.Resource\"\xbc\x01\n\x08Resource\x12\x34\n\x08resource\x18\x01 \x01(\x0b\x32\".informerd.v1.GroupVersionResource\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nnamespaced\x18\x03 \x01(\x08\x12\x13\n\x0bshort_names\x18\x04 \x03(\t\x12\x11\n\tpreferred\x18\x05 \x01(\x08\x12\x30\n\x0c\x61vailability\x18\x06 \x01(\x0e\x32\x1a.informerd.v1.Availability*\xc4\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41VAILABILITY_AVAILABLE\x10\x01\x12\x1e\n\x1a\x41VAILABILITY_NOT_WATCHABLE\x10\x02\x12\x19\n\x15\x41VAILABILITY_DISABLED\x10\x03\x12\x1a\n\x16\x41VAILABILITY_FORBIDDEN\x10\x04\x12#\n\x1f\x41VAILABILITY_FORBIDDEN_UPSTREAM\x10\x05\x32k\n\x0fResourceService\x12X\n\rListResources\x12\".informerd.v1.ListResourcesRequest\x1a#.informerd.v1.ListResourcesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'informerd.v1.resource_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AVAILABILITY']._serialized_start=355
-  _globals['_AVAILABILITY']._serialized_end=523
+  _globals['_AVAILABILITY']._serialized_end=551
   _globals['_LISTRESOURCESREQUEST']._serialized_start=71
   _globals['_LISTRESOURCESREQUEST']._serialized_end=93
   _globals['_LISTRESOURCESRESPONSE']._serialized_start=95
   _globals['_LISTRESOURCESRESPONSE']._serialized_end=161
   _globals['_RESOURCE']._serialized_start=164
   _globals['_RESOURCE']._serialized_end=352
-  _globals['_RESOURCESERVICE']._serialized_start=525
-  _globals['_RESOURCESERVICE']._serialized_end=632
+  _globals['_RESOURCESERVICE']._serialized_start=553
+  _globals['_RESOURCESERVICE']._serialized_end=660
 # @@protoc_insertion_point(module_scope)

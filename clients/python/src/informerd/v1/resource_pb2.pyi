@@ -34,6 +34,10 @@ class _AvailabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """The apiserver offers no watch on it."""
     AVAILABILITY_DISABLED: _Availability.ValueType  # 3
     """The operator of this daemon has not enabled it."""
+    AVAILABILITY_FORBIDDEN: _Availability.ValueType  # 4
+    """The caller may not list and watch it in the whole cluster. It may still be allowed to in some
+    namespaces, by name, or by a selector: only the attempt tells.
+    """
     AVAILABILITY_FORBIDDEN_UPSTREAM: _Availability.ValueType  # 5
     """The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
     service account list and watch. It is tried again as long as somebody subscribes.
@@ -50,6 +54,10 @@ AVAILABILITY_NOT_WATCHABLE: Availability.ValueType  # 2
 """The apiserver offers no watch on it."""
 AVAILABILITY_DISABLED: Availability.ValueType  # 3
 """The operator of this daemon has not enabled it."""
+AVAILABILITY_FORBIDDEN: Availability.ValueType  # 4
+"""The caller may not list and watch it in the whole cluster. It may still be allowed to in some
+namespaces, by name, or by a selector: only the attempt tells.
+"""
 AVAILABILITY_FORBIDDEN_UPSTREAM: Availability.ValueType  # 5
 """The apiserver refuses the daemon itself, as far as it has asked: its operator must grant its
 service account list and watch. It is tried again as long as somebody subscribes.

@@ -1,0 +1,236 @@
+//! The one way in.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+
+use super::{
+    Caller, Credential, Permit, Quota, Refusal, Right, Scope, StreamSlot, Subscribe,
+    ask::{Named, Question},
+    caller::Known,
+    desk::desk,
+    quota::Quotas,
+    recheck::{self, Standings},
+    review::{Apiserver, Reviewer},
+    reviews::{Pace, Reviews},
+    standing::{Subject, Timing},
+};
+use crate::{resource::Gvr, selector::Membership};
+
+/// Whom to let in, and for how long.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whom tokens have to be for; one of these. Not empty.
+    pub audiences: Vec<String>,
+    /// Whether tokens that are for the apiserver itself will do as well.
+    pub accept_apiserver_audience: bool,
+    /// Between two checks of an open stream. After so long without an answer it is held.
+    pub recheck_interval: Duration,
+    /// A stream whose caller can't be checked for so long ends.
+    pub recheck_outage: Duration,
+    /// What one user may have at once.
+    pub quota: Quota,
+}
+
+/// Decides about callers.
+#[derive(Clone)]
+pub struct Gate {
+    guard: Option<Arc<Guard>>,
+}
+
+struct Guard {
+    reviews: Arc<Reviews>,
+    standings: Arc<Standings>,
+    quotas: Arc<Quotas>,
+}
+
+impl Gate {
+    /// Lets in anyone, to everything.
+    pub fn open_to_anyone() -> Self {
+        Self { guard: None }
+    }
+
+    /// Asks an apiserver about everybody. The future carries on what is under way and checks open
+    /// streams; it must run as long as the gate is used, and never ends.
+    pub fn reviewed(client: kube::Client, policy: &Policy) -> (Self, BoxFuture<'static, ()>) {
+        Self::with(Arc::new(Apiserver(client)), policy)
+    }
+
+    pub(super) fn with(
+        reviewer: Arc<dyn Reviewer>,
+        policy: &Policy,
+    ) -> (Self, BoxFuture<'static, ()>) {
+        let (desk, clerk) = desk();
+        let reviews = Arc::new(Reviews::new(
+            reviewer,
+            policy.audiences.clone(),
+            policy.accept_apiserver_audience,
+            &desk,
+        ));
+        let standings = Standings::new(Timing {
+            interval: policy.recheck_interval,
+            outage: policy.recheck_outage,
+        });
+        let guard = Guard {
+            reviews: reviews.clone(),
+            standings: standings.clone(),
+            quotas: Arc::new(Quotas::new(policy.quota)),
+        };
+        let work = async move {
+            tokio::join!(clerk.run(), recheck::run(standings, reviews));
+        };
+        let gate = Self {
+            guard: Some(Arc::new(guard)),
+        };
+        (gate, Box::pin(work))
+    }
+
+    /// Recognises whoever calls.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`], [`Refusal::Invalid`], [`Refusal::Unverified`]. Cancel safe.
+    pub async fn caller(&self, credential: Option<Credential>) -> Result<Caller, Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(Caller { known: None });
+        };
+        let credential = credential.ok_or(Refusal::Missing)?;
+        let (identity, _) = guard.reviews.who(&credential, Pace::CALL).await?;
+        Ok(Caller {
+            known: Some(Known {
+                credential,
+                identity,
+            }),
+        })
+    }
+
+    /// Counts a stream that a caller opens, as long as the slot is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Exhausted`].
+    pub fn enter(&self, caller: &Caller) -> Result<StreamSlot, Refusal> {
+        match (&self.guard, &caller.known) {
+            (None, _) => Ok(StreamSlot::free()),
+            (Some(_), None) => Err(Refusal::Missing),
+            (Some(guard), Some(known)) => guard.quotas.enter(&known.identity, Instant::now()),
+        }
+    }
+
+    /// Decides whether a caller has the right `R` to a scope.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`], [`Refusal::Unverified`]. Cancel safe.
+    pub async fn permit<R: Right>(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+    ) -> Result<Permit<R>, Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(Permit::new(scope, None));
+        };
+        let known = known(caller)?;
+        let questions = Question::all::<R>(&scope);
+        let reviews = &guard.reviews;
+        let asked = reviews.may(&known.identity, &questions, Pace::CALL).await?;
+        if !R::LASTS {
+            return Ok(Permit::new(scope, None));
+        }
+        let phase = reviews.caller_key(known);
+        let key = reviews.standing_key(&phase, &questions);
+        let subject = Subject {
+            known: known.clone(),
+            questions,
+        };
+        let standing = guard.standings.join(key, phase, subject, asked);
+        Ok(Permit::new(scope, Some(standing)))
+    }
+
+    /// Whether a caller may follow all objects of a resource in one of these namespaces; in the
+    /// whole cluster if there are none.
+    ///
+    /// # Errors
+    /// [`Refusal::Unverified`]. Cancel safe.
+    pub async fn may_subscribe<S: AsRef<str>>(
+        &self,
+        caller: &Caller,
+        gvr: &Gvr,
+        namespaces: &[S],
+    ) -> Result<bool, Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(true);
+        };
+        let known = known(caller)?;
+        let scope = Scope {
+            resource: Named::from(gvr),
+            membership: Membership::default(),
+        };
+        let places = match namespaces {
+            [] => &[""][..],
+            some => &some.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        };
+        for place in places {
+            let questions = Question::within::<Subscribe>(&scope, place);
+            let may = guard.reviews.may(&known.identity, &questions, Pace::CALL);
+            match may.await {
+                Ok(_) => return Ok(true),
+                Err(Refusal::Denied(_)) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Decides about a path that is no resource, such as `/informerd/admin/upstreams`.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`], [`Refusal::Unverified`]. Cancel safe.
+    pub async fn visit(
+        &self,
+        caller: &Caller,
+        path: &str,
+        verb: &'static str,
+    ) -> Result<(), Refusal> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        let path = path.to_owned();
+        let question = [Question::Path { path, verb }];
+        let identity = &known(caller)?.identity;
+        let asked = guard.reviews.may(identity, &question, Pace::CALL).await;
+        asked.map(drop)
+    }
+
+    /// Tries whether callers can be checked at all.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, for the operator.
+    pub async fn probe(&self) -> Result<(), String> {
+        match &self.guard {
+            None => Ok(()),
+            Some(guard) => guard.reviews.probe().await.map_err(|e| e.to_string()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn standings(&self) -> usize {
+        self.guard.as_ref().map_or(0, |guard| guard.standings.len())
+    }
+}
+
+/// A caller that another gate let in without a name has none here.
+fn known(caller: &Caller) -> Result<&Known, Refusal> {
+    caller.known.as_ref().ok_or(Refusal::Missing)
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.guard {
+            None => "open to anyone",
+            Some(_) => "reviewed",
+        };
+        f.debug_tuple("Gate").field(&kind).finish()
+    }
+}

@@ -1,0 +1,189 @@
+//! Makes the connection of a client: over TCP, TLS or a unix socket, as its address says.
+
+mod address;
+mod connector;
+mod failure;
+mod guarded;
+mod tls;
+
+use std::{path::PathBuf, time::Duration};
+
+use tonic::transport::{Channel, Endpoint};
+
+pub use failure::TlsFailure;
+
+use self::{address::Address, connector::Connector, tls::Tls};
+use super::{Client, error};
+
+/// HTTP/2 implementations close connections on which many small frames lie unread; the budget
+/// grows with this window (hyperium/h2#939).
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// From the first attempt to the last word of the TLS handshake.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(20);
+
+/// No client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address can't be used.
+    #[error(
+        "`{address}` is no address of a daemon; write `http://host:port`, `https://host:port` or \
+         `unix:/path`"
+    )]
+    Address {
+        /// As it was given.
+        address: String,
+    },
+    /// Certificates were named for a connection without TLS.
+    #[error(
+        "certificates say nothing about {address}: use an `https://` address, or leave them out"
+    )]
+    Plaintext {
+        /// As it was given.
+        address: String,
+    },
+    /// A file can't be used, or the two sides don't trust each other.
+    #[error("cannot use tls with informerd at {address}: {failure}")]
+    Tls {
+        /// As it was given.
+        address: String,
+        /// Which part failed.
+        failure: TlsFailure,
+    },
+    /// Nothing answers there.
+    #[error("cannot reach informerd at {address}: {cause}")]
+    Unreachable {
+        /// As it was given.
+        address: String,
+        /// The innermost cause, for example `connection refused`.
+        cause: String,
+    },
+}
+
+/// Describes a connection before it is made. [`Client::builder`] begins one.
+///
+/// Files are read anew for each connection, so they may be replaced while the client is in use.
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    address: String,
+    ca_file: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
+    server_name: Option<String>,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            ca_file: None,
+            identity: None,
+            server_name: None,
+        }
+    }
+
+    /// Trusts the authorities whose certificates are in this file (PEM), in place of those that
+    /// the machine trusts.
+    #[must_use]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// Shows the daemon a certificate, with those that lead to its root, and proves it with its
+    /// key (PEM).
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects the daemon's certificate to be for this name, in place of the address's host.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Connects now, within 5 s.
+    ///
+    /// # Errors
+    /// The address or a file can't be used, nothing answers, or there is no trust.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let (endpoint, connector) = self.parts()?;
+        let connected = endpoint.connect_with_connector(connector).await;
+        let channel = connected.map_err(|error| self.explain(&error))?;
+        Ok(Client { channel })
+    }
+
+    /// Connects with the first call. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// The address or a file can't be used.
+    pub fn lazy(self) -> Result<Client, ConnectError> {
+        let (endpoint, connector) = self.parts()?;
+        let channel = endpoint.connect_with_connector_lazy(connector);
+        Ok(Client { channel })
+    }
+
+    fn parts(&self) -> Result<(Endpoint, Connector), ConnectError> {
+        let address = Address::parse(&self.address)?;
+        let tls = match &address {
+            Address::Https(_) => Some(self.tls()?),
+            Address::Http(_) | Address::Unix(_) if self.wants_tls() => {
+                return Err(ConnectError::Plaintext {
+                    address: self.address.clone(),
+                });
+            }
+            Address::Http(_) | Address::Unix(_) => None,
+        };
+        let endpoint = configured(Channel::builder(address.uri()));
+        Ok((endpoint, Connector::new(address, tls)))
+    }
+
+    fn wants_tls(&self) -> bool {
+        self.ca_file.is_some() || self.identity.is_some() || self.server_name.is_some()
+    }
+
+    /// Reads the files once, so that a wrong path is told at once.
+    fn tls(&self) -> Result<Tls, ConnectError> {
+        let tls = Tls {
+            ca_file: self.ca_file.clone(),
+            identity: self.identity.clone(),
+            server_name: self.server_name.clone(),
+        };
+        let read = tls.read();
+        read.map_err(|failure| self.failed(failure))?;
+        Ok(tls)
+    }
+
+    fn explain(&self, error: &tonic::transport::Error) -> ConnectError {
+        match TlsFailure::within(error) {
+            Some(failure) => self.failed(failure),
+            None => ConnectError::Unreachable {
+                address: self.address.clone(),
+                cause: error::root_cause(error),
+            },
+        }
+    }
+
+    fn failed(&self, failure: TlsFailure) -> ConnectError {
+        ConnectError::Tls {
+            address: self.address.clone(),
+            failure,
+        }
+    }
+}
+
+fn configured(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_LIMIT)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_adaptive_window(false)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_LIMIT)
+}

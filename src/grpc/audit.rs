@@ -1,0 +1,74 @@
+//! Who read what: one line when a stream begins, one when it ends, one for each call that was
+//! turned away. No object data and no credentials.
+
+use tracing::info;
+
+use super::caller::Origin;
+use crate::{access::Refusal, resource::Gvr, selector::Query};
+
+/// Whose stream it is, and of what.
+#[derive(Clone, Copy)]
+pub(super) struct Trail<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) gvr: &'a Gvr,
+    pub(super) query: &'a Query,
+}
+
+impl Trail<'_> {
+    /// A stream was let in.
+    pub(super) fn begins(self) {
+        let identity = self.origin.caller.identity();
+        info!(
+            target: "audit",
+            user = self.origin.user(),
+            uid = identity.map_or("", |known| &known.uid),
+            groups = identity.map_or(0, |known| known.groups.len()),
+            peer = self.origin.peer(),
+            resource = %self.gvr,
+            namespaces = self.namespaces(),
+            selector = %self.query,
+            outcome = "allowed",
+            "stream begins"
+        );
+    }
+
+    /// A stream is over.
+    pub(super) fn ends(self, reason: &str, events: u64) {
+        let identity = self.origin.caller.identity();
+        info!(
+            target: "audit",
+            user = self.origin.user(),
+            uid = identity.map_or("", |known| &known.uid),
+            groups = identity.map_or(0, |known| known.groups.len()),
+            peer = self.origin.peer(),
+            resource = %self.gvr,
+            namespaces = self.namespaces(),
+            selector = %self.query,
+            outcome = "ended",
+            reason,
+            events,
+            "stream ends"
+        );
+    }
+
+    fn namespaces(self) -> String {
+        match self.query.membership().namespaces() {
+            [] => "*".to_owned(),
+            some => some.join(","),
+        }
+    }
+}
+
+/// A call was turned away.
+pub(super) fn refused(user: &str, peer: &str, call: &str, refusal: &Refusal) {
+    info!(
+        target: "audit",
+        user,
+        peer,
+        call,
+        outcome = "refused",
+        reason = refusal.as_str(),
+        detail = %refusal,
+        "call refused"
+    );
+}

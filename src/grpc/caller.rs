@@ -1,0 +1,184 @@
+//! Who calls: from the headers and the connection of a request to a caller, and from refusals to
+//! statuses.
+
+use std::time::Duration;
+
+use http::{Extensions, HeaderMap, Request, header};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::{
+    audit,
+    status::{DOMAIN, refuse, retry},
+};
+use crate::{
+    access::{Bearer, Caller, Credential, Gate, Refusal},
+    transport::{Peer, Remote},
+};
+
+/// When to come back after reviews could not be had.
+const UNVERIFIED: Duration = Duration::from_secs(2);
+
+/// The services that anybody may call: kubelets and load balancers carry no credentials.
+const OPEN: &str = "/grpc.health.v1.Health/";
+
+/// Finds out who calls, and notes it in the request. Headers that claim a user (`x-remote-user`,
+/// `impersonate-user`) mean nothing.
+pub(super) async fn recognise<B>(gate: &Gate, request: &mut Request<B>) -> Result<(), Refusal> {
+    if request.uri().path().starts_with(OPEN) {
+        return Ok(());
+    }
+    let credential = credential(request.headers(), request.extensions())?;
+    let caller = gate.caller(credential).await?;
+    // Nobody downstream needs the token.
+    request.headers_mut().remove(header::AUTHORIZATION);
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// The certificate goes first, as in kube-apiserver.
+fn credential(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Credential>, Refusal> {
+    let peer = extensions.get::<Peer>();
+    if let Some(der) = peer.and_then(|peer| peer.certificate.clone()) {
+        return Ok(Some(Credential::Certificate(der)));
+    }
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refusal::Invalid(
+            "there is more than one authorization header",
+        ));
+    }
+    match value.to_str().ok().and_then(Bearer::of_header) {
+        None => Ok(None),
+        Some(None) => Err(Refusal::Invalid("the token is not well formed")),
+        Some(Some(bearer)) => Ok(Some(Credential::Bearer(bearer))),
+    }
+}
+
+/// Who calls, and from where.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) caller: Caller,
+    peer: Option<Remote>,
+}
+
+impl Origin {
+    /// Of a request that has come through [`recognise`].
+    pub(super) fn of(extensions: &Extensions) -> Result<Self, Status> {
+        let caller = extensions.get::<Caller>().cloned();
+        Ok(Self {
+            caller: caller.ok_or_else(|| status(&Refusal::Missing))?,
+            peer: remote(extensions),
+        })
+    }
+
+    /// Refuses a call, and notes that.
+    pub(super) fn refused(&self, call: &str, refusal: &Refusal) -> Status {
+        audit::refused(self.user(), &self.peer(), call, refusal);
+        status(refusal)
+    }
+
+    /// The user's name, for logs.
+    pub(super) fn user(&self) -> &str {
+        let identity = self.caller.identity();
+        identity.map_or("-", |known| &known.username)
+    }
+
+    /// Where the call comes from, for logs.
+    pub(super) fn peer(&self) -> String {
+        peer_text(self.peer)
+    }
+}
+
+/// Refuses a call whose caller is not known, and notes that.
+pub(super) fn stranger<B>(request: &Request<B>, refusal: &Refusal) -> Status {
+    let peer = peer_text(remote(request.extensions()));
+    audit::refused("-", &peer, request.uri().path(), refusal);
+    status(refusal)
+}
+
+fn remote(extensions: &Extensions) -> Option<Remote> {
+    extensions.get::<Peer>().map(|peer| peer.remote)
+}
+
+fn peer_text(peer: Option<Remote>) -> String {
+    peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
+}
+
+/// A refusal as a status.
+pub(super) fn status(refusal: &Refusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::Missing => refuse(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
+        Refusal::Invalid(_) => refuse(Code::Unauthenticated, "CREDENTIALS_INVALID", message),
+        Refusal::Denied(_) => refuse(Code::PermissionDenied, "ACCESS_DENIED", message),
+        Refusal::Unverified => {
+            let reason = "ACCESS_UNVERIFIED";
+            retry(Code::Unavailable, reason, message, UNVERIFIED)
+        }
+        Refusal::Exhausted { after, .. } => {
+            let mut details = ErrorDetails::new();
+            details
+                .set_error_info("QUOTA_EXCEEDED", DOMAIN, [])
+                .set_retry_info(Some(*after))
+                .add_quota_failure_violation("user", message.clone());
+            Status::with_error_details(Code::ResourceExhausted, message, details)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(values: &[&str], extensions: &Extensions) -> Result<Option<&'static str>, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, value.parse().expect("a header"));
+        }
+        headers.insert("x-remote-user", "admin".parse().expect("a header"));
+        let found = credential(&headers, extensions)?;
+        Ok(found.map(|credential| match credential {
+            Credential::Bearer(_) => "bearer",
+            Credential::Certificate(_) => "certificate",
+        }))
+    }
+
+    #[test]
+    fn finds_credentials_where_they_may_be() {
+        let none = Extensions::new();
+        assert_eq!(bearer(&[], &none), Ok(None));
+        assert_eq!(bearer(&["Basic YTpi"], &none), Ok(None));
+        assert_eq!(bearer(&["Bearer abc"], &none), Ok(Some("bearer")));
+        assert!(bearer(&["Bearer"], &none).is_err());
+        assert!(bearer(&["Bearer abc", "Bearer def"], &none).is_err());
+        let mut known = Extensions::new();
+        known.insert(Peer {
+            remote: Remote::Unix,
+            certificate: Some(b"der"[..].into()),
+        });
+        assert_eq!(bearer(&["Bearer abc"], &known), Ok(Some("certificate")));
+    }
+
+    #[test]
+    fn a_quota_says_which_and_when() {
+        let exhausted = Refusal::Exhausted {
+            what: "too many streams are open",
+            limit: 7,
+            after: Duration::from_secs(5),
+        };
+        let status = status(&exhausted);
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let details = status.get_error_details();
+        assert!(
+            details
+                .quota_failure()
+                .is_some_and(|q| q.violations.len() == 1)
+        );
+        let retry = details.retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(retry, Some(Duration::from_secs(5)));
+    }
+}

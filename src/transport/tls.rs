@@ -1,0 +1,112 @@
+//! TLS for connections that come in: what handshakes use, and how it is replaced while they run.
+//!
+//! A connection keeps what it was opened with; only new ones see a new certificate or CA. All
+//! three files are one unit: a pair that doesn't fit, or a file that can't be read, changes
+//! nothing.
+
+mod follow;
+mod material;
+#[cfg(test)]
+mod tests;
+mod validity;
+
+use std::{io, path::PathBuf, pin::pin, sync::Arc, task::Poll};
+
+use parking_lot::RwLock;
+use rustls::{ServerConfig, server::Acceptor};
+use tokio::{net::TcpStream, sync::Semaphore};
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
+
+pub use material::TlsError;
+use material::{Contents, Fingerprint};
+
+use super::Stats;
+
+/// Handshakes that may calculate at the same time. The others wait for their turn outside the
+/// scheduler's queue, so that open streams are not behind all of them when everybody comes back
+/// at once.
+const TURNS: usize = 8;
+/// The files that TLS is made of, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The daemon's certificate, then those of the authorities between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Certificates of the authorities whose clients are known. Without it none is asked for a
+    /// certificate; with it a client that sends one must send a good one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A connection, and the certificate that its client has shown.
+type Secured = (TlsStream<TcpStream>, Option<Arc<[u8]>>);
+
+/// Speaks TLS 1.2 and 1.3 with clients, and HTTP/2 inside.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    loaded: Fingerprint,
+    config: RwLock<Arc<ServerConfig>>,
+    turns: Semaphore,
+    stats: Arc<Stats>,
+}
+
+impl Tls {
+    /// Reads the files. A certificate that has expired is served all the same, with a warning:
+    /// there is no better one, and it may be replaced at any time.
+    ///
+    /// # Errors
+    /// A file can't be read or used, or the key is not that of the certificate.
+    pub async fn load(files: TlsFiles, stats: Arc<Stats>) -> Result<Self, TlsError> {
+        let contents = Contents::read(&files).await?;
+        let ready = contents.check(&files)?;
+        if let Err(expired) = ready.still_valid(&files) {
+            tracing::warn!(reason = %expired, "serving it until it is replaced");
+        }
+        stats.set_certificate_expiry(ready.expires);
+        Ok(Self {
+            loaded: contents.fingerprint(),
+            config: RwLock::new(ready.config),
+            turns: Semaphore::new(TURNS),
+            files,
+            stats,
+        })
+    }
+
+    /// The handshake. Gives the client's certificate, verified, if it sent one.
+    ///
+    /// # Errors
+    /// With the socket, if there is somebody left who may want to know.
+    pub(super) async fn accept(
+        &self,
+        socket: TcpStream,
+    ) -> Result<Secured, (io::Error, Option<TcpStream>)> {
+        let hello = hello(socket).await?;
+        // Only now: who says nothing holds no turn.
+        let turn = self.turns.acquire().await;
+        let turn = turn.expect("the semaphore is never closed");
+        let config = Arc::clone(&self.config.read());
+        let mut handshake = pin!(hello.into_stream(config).into_fallible());
+        let answered = futures::poll!(handshake.as_mut());
+        // The expensive part is done, the rest waits for the client.
+        drop(turn);
+        let done = match answered {
+            Poll::Ready(done) => done,
+            Poll::Pending => handshake.await,
+        };
+        let stream = done.map_err(|(error, socket)| (error, Some(socket)))?;
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let certificate = leaf.map(|leaf| Arc::from(leaf.as_ref()));
+        Ok((stream, certificate))
+    }
+}
+
+/// Reads what a client begins with.
+async fn hello(
+    socket: TcpStream,
+) -> Result<StartHandshake<TcpStream>, (io::Error, Option<TcpStream>)> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    let read = (&mut acceptor).await;
+    read.map_err(|error| (error, acceptor.take_io()))
+}

@@ -1,0 +1,146 @@
+//! Files that are replaced, by good ones and by bad ones.
+
+use std::{fs, path::Path};
+
+use super::*;
+use crate::transport::tests::certificates::{Authority, Pair};
+
+/// Files in a directory, and the TLS that is made of them.
+struct Live {
+    directory: tempfile::TempDir,
+    authority: Authority,
+    tls: Tls,
+}
+
+impl Live {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let authority = Authority::new("root");
+        let files = files(directory.path(), &authority.server(&["a"]));
+        let tls = Tls::load(files, Arc::default()).await.expect("usable");
+        Self {
+            directory,
+            authority,
+            tls,
+        }
+    }
+
+    fn write(&self, pair: &Pair) {
+        pair.write(self.directory.path(), "server");
+    }
+
+    /// Acts on the files as they are; tells whether they are in use now.
+    async fn take(&self) -> bool {
+        let before = Arc::clone(&self.tls.config.read());
+        self.tls.replace(Contents::read(&self.tls.files).await);
+        !Arc::ptr_eq(&before, &self.tls.config.read())
+    }
+}
+
+fn files(directory: &Path, pair: &Pair) -> TlsFiles {
+    let (certificate, key) = pair.write(directory, "server");
+    TlsFiles {
+        certificate,
+        key,
+        client_ca: None,
+    }
+}
+
+async fn refused(files: TlsFiles) -> String {
+    let refused = Tls::load(files, Arc::default()).await;
+    refused.expect_err("unusable").to_string()
+}
+
+#[tokio::test]
+async fn good_files_are_taken_and_bad_ones_change_nothing() {
+    let live = Live::start().await;
+    let (one, two) = (live.authority.server(&["a"]), live.authority.server(&["b"]));
+    live.write(&one);
+    assert!(live.take().await);
+
+    live.write(&live.authority.expired(&["a"]));
+    assert!(!live.take().await, "expired");
+    live.write(&Pair {
+        key: two.key.clone(),
+        ..one
+    });
+    assert!(!live.take().await, "mismatching");
+    for (name, text) in [("server.key", "no key"), ("server.crt", "")] {
+        live.write(&two);
+        fs::write(live.directory.path().join(name), text).expect("writable");
+        assert!(!live.take().await, "{name}");
+    }
+    fs::remove_file(live.directory.path().join("server.crt")).expect("there");
+    assert!(!live.take().await, "unreadable");
+
+    live.write(&two);
+    assert!(live.take().await);
+    let stats = &live.tls.stats;
+    assert_eq!((stats.tls_reloads(), stats.tls_reloads_refused()), (2, 5));
+    // 4096-01-01, and not that of the expired one.
+    assert_eq!(stats.certificate_expiry(), Some(67_090_118_400));
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_served_until_there_is_a_better_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new("root");
+    let files = files(directory.path(), &authority.expired(&["a"]));
+    let tls = Tls::load(files, Arc::default()).await.expect("usable");
+    assert_eq!(tls.stats.certificate_expiry(), Some(1_009_843_200));
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let authority = Authority::new("root");
+    let (certificate, key) = authority.server(&["a"]).write(directory.path(), "one");
+    let (_, other) = authority.server(&["a"]).write(directory.path(), "two");
+    fs::write(path("empty"), "").expect("writable");
+    fs::write(
+        path("garbage"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .expect("writable");
+    let good = TlsFiles {
+        certificate,
+        key,
+        client_ca: None,
+    };
+    let with = |change: fn(&mut TlsFiles, PathBuf), name: &str| {
+        let mut files = good.clone();
+        change(&mut files, path(name));
+        files
+    };
+    let certificate = |name| with(|files, path| files.certificate = path, name);
+    let key = |name| with(|files, path| files.key = path, name);
+    let client_ca = |name| with(|files, path| files.client_ca = Some(path), name);
+    for (files, expected) in [
+        (certificate("none"), "none: entity not found"),
+        (
+            certificate("empty"),
+            "empty holds no certificate in PEM that can be used",
+        ),
+        (
+            certificate("garbage"),
+            "garbage holds no certificate in PEM that can be used",
+        ),
+        (
+            key("empty"),
+            "empty holds no private key in PEM that can be used",
+        ),
+        (key("two.key"), "one.crt"),
+        (client_ca("none"), "none: entity not found"),
+        (
+            client_ca("garbage"),
+            "garbage holds no certificate in PEM that can be used: ",
+        ),
+    ] {
+        let said = refused(files).await;
+        assert!(said.contains(expected), "{said} lacks {expected}");
+    }
+    let mismatch = refused(key("two.key")).await;
+    let told = format!("{} is not the key of the certificate", other.display());
+    assert!(mismatch.starts_with(&told), "{mismatch}");
+}
