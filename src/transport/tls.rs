@@ -14,7 +14,10 @@ use std::{io, path::PathBuf, pin::pin, sync::Arc, task::Poll};
 
 use parking_lot::RwLock;
 use rustls::{ServerConfig, server::Acceptor};
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 
 pub use material::TlsError;
@@ -39,7 +42,9 @@ pub struct TlsFiles {
 }
 
 /// A connection, and the certificate that its client has shown.
-type Secured = (TlsStream<TcpStream>, Option<Arc<[u8]>>);
+type Secured<IO> = (TlsStream<IO>, Option<Arc<[u8]>>);
+/// Why there is none, and the socket if there is somebody left who may want to know.
+type Refusal<IO> = (io::Error, Option<IO>);
 
 /// Speaks TLS 1.2 and 1.3 with clients, and HTTP/2 inside.
 #[derive(Debug)]
@@ -74,13 +79,10 @@ impl Tls {
     }
 
     /// The handshake. Gives the client's certificate, verified, if it sent one.
-    ///
-    /// # Errors
-    /// With the socket, if there is somebody left who may want to know.
-    pub(super) async fn accept(
-        &self,
-        socket: TcpStream,
-    ) -> Result<Secured, (io::Error, Option<TcpStream>)> {
+    pub(super) async fn accept<IO>(&self, socket: IO) -> Result<Secured<IO>, Refusal<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let hello = hello(socket).await?;
         // Only now: who says nothing holds no turn.
         let turn = self.turns.acquire().await;
@@ -103,9 +105,10 @@ impl Tls {
 }
 
 /// Reads what a client begins with.
-async fn hello(
-    socket: TcpStream,
-) -> Result<StartHandshake<TcpStream>, (io::Error, Option<TcpStream>)> {
+async fn hello<IO>(socket: IO) -> Result<StartHandshake<IO>, Refusal<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
     let read = (&mut acceptor).await;
     read.map_err(|error| (error, acceptor.take_io()))

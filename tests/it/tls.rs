@@ -13,24 +13,31 @@ mod streams;
 
 use libtest_mimic::Trial;
 
-use crate::stage::{self, Kind};
+use crate::{
+    conformance::Scenario,
+    stage::{self, Kind},
+};
 
-/// Every scenario.
+/// Every scenario; what concerns streams on both kinds of clusters.
 pub fn trials() -> Vec<Trial> {
-    let all = [
-        streams::scenarios(),
+    let connections = [
         reload::scenarios(),
         clients::scenarios(),
         commands::scenarios(),
         sockets::scenarios(),
         limits::scenarios(),
     ];
-    let all = all.into_iter().flatten();
-    all.map(|scenario| {
-        stage::trial(Kind::Simulated, scenario.name, move || {
-            stage::block_on((scenario.play)(Kind::Simulated));
-            Ok(())
-        })
+    let connections = connections.into_iter().flatten();
+    let simulated = streams::scenarios().into_iter().chain(connections);
+    let simulated = simulated.map(|scenario| trial(Kind::Simulated, scenario));
+    let real = streams::scenarios().into_iter();
+    let real = real.map(|scenario| trial(Kind::Real, scenario));
+    simulated.chain(real).collect()
+}
+
+fn trial(kind: Kind, scenario: Scenario) -> Trial {
+    stage::trial(kind, scenario.name, move || {
+        stage::block_on((scenario.play)(kind));
+        Ok(())
     })
-    .collect()
 }

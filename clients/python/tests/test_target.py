@@ -168,12 +168,33 @@ def test_certificates_need_tls(tmp_path: Path) -> None:
     file.write_bytes(b"pem")
     with pytest.raises(ConfigurationError, match="`ca_file` says nothing"):
         resolve("daemon:7300", ca_file=file)
-    assert resolve("https://daemon", ca_file=file).roots == b"pem"
+    assert resolve("https://daemon", ca_file=file).pem.roots == b"pem"
     environ = {"INFORMERD_CA_FILE": str(file)}
-    assert resolve("https://daemon", environ=environ).roots == b"pem"
-    assert resolve("daemon:7300", environ=environ).roots is None
+    assert resolve("https://daemon", environ=environ).pem.roots == b"pem"
+    assert resolve("daemon:7300", environ=environ).pem.roots is None
     kubernetes = Configuration(ssl_ca_cert=str(file))
-    assert resolve("https://daemon", configuration=kubernetes).roots == b"pem"
+    assert resolve("https://daemon", configuration=kubernetes).pem.roots == b"pem"
+
+
+def test_a_certificate_is_shown_with_its_key(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_bytes(b"certificate")
+    key.write_bytes(b"key")
+    shown = {"client_cert": certificate, "client_key": key}
+    assert resolve("https://daemon", **shown).pem == (None, b"certificate", b"key")
+    environ = {"INFORMERD_CLIENT_CERT": str(certificate), "INFORMERD_CLIENT_KEY": str(key)}
+    target = resolve("https://daemon", environ=environ)
+    assert target.pem == (None, b"certificate", b"key")
+    assert resolve("daemon:7300", environ=environ).pem == (None, None, None)
+    assert target.channel_key != resolve("https://daemon").channel_key
+    for half in ("client_cert", "client_key"):
+        with pytest.raises(ConfigurationError, match="needs both"):
+            resolve("https://daemon", **{half: certificate})
+        with pytest.raises(ConfigurationError, match=f"`{half}` says nothing"):
+            resolve("daemon:7300", **{half: certificate})
+    with pytest.raises(ConfigurationError, match="can't read the file of certificates"):
+        resolve("https://daemon", client_cert=certificate, client_key=tmp_path / "none")
+    assert "key" not in repr(target)
 
 
 def test_says_nothing_secret() -> None:

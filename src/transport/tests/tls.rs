@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
@@ -55,30 +55,8 @@ impl Secure {
     }
 
     async fn connect(&self, client: &Client<'_>) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.authority.pem.as_bytes());
-        roots.add(root.expect("pem")).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[client.version])
-            .expect("supported")
-            .with_root_certificates(roots);
-        let mut config = match client.certificate {
-            None => builder.with_no_client_auth(),
-            Some(pair) => {
-                let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
-                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
-                builder
-                    .with_client_auth_cert(vec![chain.expect("pem")], key.expect("pem"))
-                    .expect("a pair")
-            }
-        };
-        config.alpn_protocols = client.alpn.iter().map(|name| name.to_vec()).collect();
         let socket = TcpStream::connect(self.server.addr).await?;
-        let name = ServerName::try_from("localhost").expect("a name");
-        TlsConnector::from(Arc::new(config))
-            .connect(name, socket)
-            .await
+        client.connect(&self.authority, socket).await
     }
 
     /// What the server says of the certificate; `None` if it refuses the connection.
@@ -98,7 +76,7 @@ impl Secure {
     }
 }
 
-fn files(directory: &Path, pair: &Pair, clients: &Authority) -> TlsFiles {
+pub(super) fn files(directory: &Path, pair: &Pair, clients: &Authority) -> TlsFiles {
     let (certificate, key) = pair.write(directory, "server");
     let client_ca = directory.join("clients.crt");
     std::fs::write(&client_ca, &clients.pem).expect("writable");
@@ -109,13 +87,47 @@ fn files(directory: &Path, pair: &Pair, clients: &Authority) -> TlsFiles {
     }
 }
 
-struct Client<'a> {
+pub(super) struct Client<'a> {
     version: &'static SupportedProtocolVersion,
     alpn: &'a [&'a [u8]],
     certificate: Option<&'a Pair>,
 }
 
-const USUAL: Client<'_> = Client {
+impl Client<'_> {
+    /// Makes a handshake with a server whose certificate is of this authority.
+    pub(super) async fn connect<IO>(
+        &self,
+        authority: &Authority,
+        io: IO,
+    ) -> std::io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(authority.pem.as_bytes());
+        roots.add(root.expect("pem")).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[self.version])
+            .expect("supported")
+            .with_root_certificates(roots);
+        let mut config = match self.certificate {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+                builder
+                    .with_client_auth_cert(vec![chain.expect("pem")], key.expect("pem"))
+                    .expect("a pair")
+            }
+        };
+        config.alpn_protocols = self.alpn.iter().map(|name| name.to_vec()).collect();
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, io).await
+    }
+}
+
+pub(super) const USUAL: Client<'_> = Client {
     version: &TLS13,
     alpn: &[b"h2"],
     certificate: None,

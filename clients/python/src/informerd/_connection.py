@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from informerd._target import Target
+    from informerd._tls import Pem
 
     #: The target, and whether for streams.
-    _Key: TypeAlias = tuple["tuple[str, bool, bytes | None]", bool]
+    _Key: TypeAlias = tuple[tuple[str, bool, Pem], bool]
 
 #: The largest object of etcd (1.5 MiB by default) is far below; operators can raise that.
 MESSAGE_LIMIT: Final = 64 << 20
@@ -135,7 +136,12 @@ def _channel(target: Target) -> grpc.aio.Channel:
     if target.local:
         # Proxies of the environment can't reach this machine's own addresses.
         options.append(("grpc.enable_http_proxy", 0))
+    if target.address.startswith("unix:"):
+        # Otherwise gRPC names the path with its slashes escaped, which strict servers refuse
+        # (RFC 3986 knows no such host).
+        options.append(("grpc.default_authority", "localhost"))
     if not target.secure:
         return grpc.aio.insecure_channel(target.address, options=options)
-    credentials = grpc.ssl_channel_credentials(root_certificates=target.roots)
+    pem = target.pem
+    credentials = grpc.ssl_channel_credentials(pem.roots, pem.key, pem.certificate)
     return grpc.aio.secure_channel(target.address, credentials, options=options)

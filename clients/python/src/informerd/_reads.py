@@ -62,9 +62,9 @@ async def call(target: Target, method: Any, request: Any) -> Any:
         return await method(request, metadata=metadata, timeout=CALL_LIMIT)
     except grpc.aio.AioRpcError as error:
         failure = call_error(error)
-        if target.trust is not None and is_of_connection(failure):
+        if target.tls is not None and is_of_connection(failure):
             # For the next call.
-            target.trust.renew()
+            target.tls.renew()
         raise unreachable(target.server, failure) from None
 
 

@@ -287,8 +287,8 @@ class Subscription:
             pause = max(verdict.wait, self._backoff.pause(lived, self._random()))
             self._not_before = line.loop.time() + pause
             self._error = verdict.error
-            if self._target.trust is not None and is_of_connection(verdict.error):
-                self._target.trust.renew()
+            if self._target.tls is not None and is_of_connection(verdict.error):
+                self._target.tls.renew()
                 line.renew(self._target)
             self._journal.broken(verdict.error)
             self._ready.append(Disconnected(verdict.error, pause))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import ipaddress
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from informerd._tls import Pem, TlsFiles, tls_files
 from informerd.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,31 +34,6 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 _KUBERNETES_TOKEN_NAMES: Final = ("BearerToken", "authorization")
 
 
-class Trust:
-    """A file of certificates to trust; it may be replaced while watches run.
-
-    Raises
-    ------
-    ConfigurationError
-        It can't be read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            #: What the file holds.
-            self.pem = path.read_bytes()
-        except OSError as error:
-            raise ConfigurationError(
-                f"can't read the file of certificates {path}: {error}"
-            ) from error
-
-    def renew(self) -> None:
-        """Read the file again, if that is possible just now."""
-        with contextlib.suppress(OSError):
-            self.pem = self._path.read_bytes()
-
-
 @dataclass(frozen=True)
 class Target:
     """A daemon, and what to show it.
@@ -74,7 +49,7 @@ class Target:
     secure: bool = False
     #: Whether the address never leaves this machine.
     local: bool = True
-    trust: Trust | None = field(default=None, repr=False)
+    tls: TlsFiles | None = field(default=None, repr=False)
     token_source: TokenSource | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -85,6 +60,8 @@ class Target:
         token: str | None = None,
         token_file: str | os.PathLike[str] | None = None,
         ca_file: str | os.PathLike[str] | None = None,
+        client_cert: str | os.PathLike[str] | None = None,
+        client_key: str | os.PathLike[str] | None = None,
         configuration: Any = None,
         environ: Mapping[str, str] | None = None,
     ) -> Target:
@@ -102,6 +79,9 @@ class Target:
         ca_file
             PEM file of certificates to trust. Otherwise INFORMERD_CA_FILE, otherwise
             ``ssl_ca_cert`` of the configuration.
+        client_cert, client_key
+            PEM files of the certificate to show and of its key. Otherwise INFORMERD_CLIENT_CERT
+            and INFORMERD_CLIENT_KEY.
         configuration
             A ``kubernetes_asyncio.client.Configuration`` whose token and roots are used where
             nothing else names any.
@@ -122,22 +102,27 @@ class Target:
                 f"a token would travel unprotected to {server}: use an `https://` address, or "
                 'send none with token=""'
             )
-        if ca_file is not None and not secure:
+        named = {"ca_file": ca_file, "client_cert": client_cert, "client_key": client_key}
+        argument = next((name for name, value in named.items() if value is not None), None)
+        if argument is not None and not secure:
             raise ConfigurationError(
-                f"`ca_file` says nothing about {server}: use an `https://` address, or leave it out"
+                f"`{argument}` says nothing about {server}: use an `https://` address, or leave it "
+                "out"
             )
-        trust = _trust(ca_file, configuration, environ) if secure else None
-        return cls(server, address, secure, local, trust, source)
+        files = None
+        if secure:
+            files = tls_files(ca_file, client_cert, client_key, configuration, environ)
+        return cls(server, address, secure, local, files, source)
 
     @property
-    def roots(self) -> bytes | None:
-        """PEM certificates to trust; None for gRPC's own."""
-        return self.trust.pem if self.trust is not None else None
+    def pem(self) -> Pem:
+        """Certificates to trust (None for gRPC's own), and those to show."""
+        return self.tls.pem if self.tls is not None else Pem()
 
     @property
-    def channel_key(self) -> tuple[str, bool, bytes | None]:
+    def channel_key(self) -> tuple[str, bool, Pem]:
         """What connections have in common that can be shared."""
-        return (self.address, self.secure, self.roots)
+        return (self.address, self.secure, self.pem)
 
     async def metadata(self) -> tuple[tuple[str, str], ...]:
         """Make the metadata of a call that begins now.
@@ -272,15 +257,3 @@ def _from_kubernetes(configuration: Any) -> TokenSource | None:
         return _checked(bare, "the Kubernetes configuration")
 
     return source
-
-
-def _trust(
-    ca_file: str | os.PathLike[str] | None, configuration: Any, environ: Mapping[str, str]
-) -> Trust | None:
-    path = (
-        ca_file
-        or environ.get("INFORMERD_CA_FILE")
-        or getattr(configuration, "ssl_ca_cert", None)
-        or None
-    )
-    return None if path is None else Trust(Path(path))

@@ -53,6 +53,9 @@ class Client:
         File with the bearer token, read for every call. Otherwise INFORMERD_TOKEN_FILE.
     ca_file
         PEM file of certificates to trust. Otherwise INFORMERD_CA_FILE.
+    client_cert, client_key
+        PEM files of a certificate to show and of its key. Otherwise INFORMERD_CLIENT_CERT and
+        INFORMERD_CLIENT_KEY.
 
     Raises
     ------
@@ -67,8 +70,17 @@ class Client:
         token: str | None = None,
         token_file: str | os.PathLike[str] | None = None,
         ca_file: str | os.PathLike[str] | None = None,
+        client_cert: str | os.PathLike[str] | None = None,
+        client_key: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._target = Target.resolve(server, token=token, token_file=token_file, ca_file=ca_file)
+        self._target = Target.resolve(
+            server,
+            token=token,
+            token_file=token_file,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
+        )
         self._connection: Connection | None = None
         # By identity: informers compare by their contents.
         self._open: WeakValueDictionary[
