@@ -78,13 +78,6 @@ impl Api {
             cachers,
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // So that tools can show the details of errors.
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        };
         let routes = Routes::new(watch)
             .add_service(objects)
             .add_service(resources)
@@ -107,6 +100,15 @@ impl Api {
             reconnect_spread,
         }
     }
+}
+
+/// What the reflection services tell of.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that tools can show the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
 impl Service<Request<Body>> for Api {

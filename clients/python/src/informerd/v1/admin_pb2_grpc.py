@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class AdminServiceStub(object):
     """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
     """
 
     def __init__(self, channel):
@@ -54,6 +58,10 @@ class AdminServiceStub(object):
 
 class AdminServiceServicer(object):
     """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
     """
 
     def ListUpstreams(self, request, context):
@@ -108,6 +116,10 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
     """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
     """
 
     @staticmethod

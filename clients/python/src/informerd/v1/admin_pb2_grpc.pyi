@@ -18,7 +18,12 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AdminServiceStub:
-    """AdminService shows operators what the daemon does. Nothing in it is the data of an object."""
+    """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
+    """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ListUpstreams: grpc.UnaryUnaryMultiCallable[
@@ -46,7 +51,12 @@ class AdminServiceStub:
     """
 
 class AdminServiceAsyncStub:
-    """AdminService shows operators what the daemon does. Nothing in it is the data of an object."""
+    """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
+    """
 
     ListUpstreams: grpc.aio.UnaryUnaryMultiCallable[
         informerd.v1.admin_pb2.ListUpstreamsRequest,
@@ -73,7 +83,12 @@ class AdminServiceAsyncStub:
     """
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
-    """AdminService shows operators what the daemon does. Nothing in it is the data of an object."""
+    """AdminService shows operators what the daemon does. Nothing in it is the data of an object.
+
+    Callers need the verb get on the non-resource paths `/informerd/admin/upstreams`,
+    `/informerd/admin/subscriptions` and `/informerd/admin/filters`, each for one method: the
+    `nonResourceURLs` of a ClusterRole.
+    """
 
     @abc.abstractmethod
     def ListUpstreams(
