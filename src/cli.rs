@@ -3,6 +3,7 @@
 //! Each command is an `Args` struct for clap and a `run` function; the binary embeds them.
 
 mod age;
+mod bearer;
 mod columns;
 mod filter;
 pub mod get;
@@ -28,7 +29,7 @@ use std::{io, process::ExitCode};
 
 use clap::Args;
 
-pub use self::tls::TlsArgs;
+pub use self::{bearer::BearerArgs, tls::TlsArgs};
 use crate::client::{CallError, Client, ConnectError};
 
 /// What `--help` says about exit codes.
@@ -54,12 +55,16 @@ pub struct ServerArgs {
     /// Whom to trust, and who asks.
     #[command(flatten)]
     pub tls: TlsArgs,
+
+    /// The token to show.
+    #[command(flatten)]
+    pub bearer: BearerArgs,
 }
 
 impl ServerArgs {
     async fn connect(&self) -> Result<Client, CliError> {
         let builder = self.tls.apply(Client::builder(&self.server));
-        Ok(builder.connect().await?)
+        Ok(self.bearer.apply(builder)?.connect().await?)
     }
 }
 
@@ -114,8 +119,10 @@ pub enum CliError {
 impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Address { .. } | ConnectError::Plaintext { .. } => Self::Address(error),
-            ConnectError::Tls { .. } => Self::Trust(error),
+            ConnectError::Address { .. }
+            | ConnectError::Plaintext { .. }
+            | ConnectError::Exposed { .. } => Self::Address(error),
+            ConnectError::Tls { .. } | ConnectError::Bearer(_) => Self::Trust(error),
             ConnectError::Unreachable { .. } => Self::Unreachable(error),
         }
     }

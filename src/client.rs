@@ -72,6 +72,7 @@
 //! | `get_watch_argument_name(func)` | none: no function is called with `watch` or `follow`. Logs can't be followed here |
 //! | `TYPE_LIST_SUFFIX` | none: it turns `PodList` into `Pod`; here no list type is ever named |
 
+mod bearer;
 mod builder;
 mod connect;
 mod decode;
@@ -88,7 +89,9 @@ mod watch;
 
 use tonic::{Code, transport::Channel};
 
+use self::bearer::{Show, Wire};
 pub use self::{
+    bearer::{Bearer, BearerError},
     builder::{Typed, WatchBuilder},
     connect::{ClientBuilder, ConnectError, TlsFailure},
     error::{CallError, ObjectError, Violation, WatchError},
@@ -116,6 +119,7 @@ const LIST_ATTEMPTS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
+    bearer: Option<Bearer>,
 }
 
 /// All objects of a list, of one consistent state.
@@ -148,14 +152,15 @@ impl Client {
         Self::builder(address).lazy()
     }
 
-    /// Describes a connection: certificates to trust and to show.
+    /// Describes a connection: certificates to trust and to show, the token to show.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use informerd::client::Client;
+    /// use informerd::client::{Bearer, Client};
     ///
     /// let client = Client::builder("https://informerd.tools.svc:7300")
     ///     .ca_file("/etc/informerd/ca.crt")
+    ///     .bearer(Bearer::file("/var/run/secrets/informerd/token"))
     ///     .connect()
     ///     .await?;
     /// # Ok(())
@@ -168,11 +173,14 @@ impl Client {
     /// Uses a channel that the program has made itself, for example one through a proxy. A
     /// connection window of at least 16 MiB and HTTP/2 keepalive are advised.
     pub fn from_channel(channel: Channel) -> Self {
-        Self { channel }
+        Self {
+            channel,
+            bearer: None,
+        }
     }
 
     /// The connection, for calls that have no method here: health, reflection, or clients of other
-    /// generated code.
+    /// generated code. It shows no token.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
@@ -197,8 +205,7 @@ impl Client {
     /// Watches step by step, as the protocol has it: objects stay bytes. Nothing is sent before
     /// the first poll.
     pub fn steps(&self, builder: WatchBuilder) -> Steps {
-        let client =
-            WatchServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+        let client = WatchServiceClient::new(self.wire()).max_decoding_message_size(MESSAGE_LIMIT);
         Steps::new(Network { client }, builder, fastrand::f64)
     }
 
@@ -228,8 +235,8 @@ impl Client {
 
     /// Lists what can be watched.
     pub async fn resources(&self) -> Result<Vec<v1::Resource>, CallError> {
-        let mut client = ResourceServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_LIMIT);
+        let mut client =
+            ResourceServiceClient::new(self.wire()).max_decoding_message_size(MESSAGE_LIMIT);
         let response = client.list_resources(v1::ListResourcesRequest {}).await?;
         Ok(response.into_inner().resources)
     }
@@ -251,13 +258,17 @@ impl Client {
         }
     }
 
-    fn objects(&self) -> ObjectServiceClient<Channel> {
-        ObjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    fn wire(&self) -> Wire {
+        Wire::new(self.channel.clone(), Show(self.bearer.clone()))
+    }
+
+    fn objects(&self) -> ObjectServiceClient<Wire> {
+        ObjectServiceClient::new(self.wire()).max_decoding_message_size(MESSAGE_LIMIT)
     }
 }
 
 struct Network {
-    client: WatchServiceClient<Channel>,
+    client: WatchServiceClient<Wire>,
 }
 
 impl steps::Transport for Network {

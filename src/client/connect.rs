@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 pub use failure::TlsFailure;
 
 use self::{address::Address, connector::Connector, tls::Tls};
-use super::{Client, error};
+use super::{Bearer, BearerError, Client, error};
 
 /// HTTP/2 implementations close connections on which many small frames lie unread; the budget
 /// grows with this window (hyperium/h2#939).
@@ -43,6 +43,18 @@ pub enum ConnectError {
         /// As it was given.
         address: String,
     },
+    /// A token would be seen by whoever is on the way.
+    #[error(
+        "a token would travel unprotected to {address}: use an `https://` address, one of this \
+         machine, or `unix:/path`"
+    )]
+    Exposed {
+        /// As it was given.
+        address: String,
+    },
+    /// There is no token to show.
+    #[error(transparent)]
+    Bearer(#[from] BearerError),
     /// A file can't be used, or the two sides don't trust each other.
     #[error("cannot use tls with informerd at {address}: {failure}")]
     Tls {
@@ -70,6 +82,7 @@ pub struct ClientBuilder {
     ca_file: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
     server_name: Option<String>,
+    bearer: Option<Bearer>,
 }
 
 impl ClientBuilder {
@@ -79,6 +92,7 @@ impl ClientBuilder {
             ca_file: None,
             identity: None,
             server_name: None,
+            bearer: None,
         }
     }
 
@@ -109,6 +123,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Shows the daemon a token with each call. It is sent over TLS, to loopback addresses and to
+    /// unix sockets only.
+    #[must_use]
+    pub fn bearer(mut self, bearer: Bearer) -> Self {
+        self.bearer = Some(bearer);
+        self
+    }
+
     /// Connects now, within 5 s.
     ///
     /// # Errors
@@ -117,7 +139,7 @@ impl ClientBuilder {
         let (endpoint, connector) = self.parts()?;
         let connected = endpoint.connect_with_connector(connector).await;
         let channel = connected.map_err(|error| self.explain(&error))?;
-        Ok(Client { channel })
+        Ok(self.client(channel))
     }
 
     /// Connects with the first call. Must be called inside a Tokio runtime.
@@ -127,11 +149,31 @@ impl ClientBuilder {
     pub fn lazy(self) -> Result<Client, ConnectError> {
         let (endpoint, connector) = self.parts()?;
         let channel = endpoint.connect_with_connector_lazy(connector);
-        Ok(Client { channel })
+        Ok(self.client(channel))
+    }
+
+    fn client(self, channel: Channel) -> Client {
+        let bearer = self.bearer;
+        Client { channel, bearer }
+    }
+
+    /// Reads the token once, so that a wrong path is told at once.
+    fn check_bearer(&self, address: &Address) -> Result<(), ConnectError> {
+        let Some(bearer) = &self.bearer else {
+            return Ok(());
+        };
+        if !address.is_protected() {
+            return Err(ConnectError::Exposed {
+                address: self.address.clone(),
+            });
+        }
+        bearer.value()?;
+        Ok(())
     }
 
     fn parts(&self) -> Result<(Endpoint, Connector), ConnectError> {
         let address = Address::parse(&self.address)?;
+        self.check_bearer(&address)?;
         let tls = match &address {
             Address::Https(_) => Some(self.tls()?),
             Address::Http(_) | Address::Unix(_) if self.wants_tls() => {

@@ -55,6 +55,8 @@ pub(crate) struct Position {
     loose: bool,
     /// Why the consumer must be told to forget everything before the next event.
     must_reset: Option<ResetReason>,
+    /// The last stream, or the attempt to open one, was refused for its credentials.
+    rejected: bool,
     /// The time that `Draining` named for the reconnect.
     drain_delay: Option<Duration>,
 }
@@ -74,6 +76,7 @@ impl Position {
             own: false,
             loose: false,
             must_reset: None,
+            rejected: false,
             drain_delay: None,
         }
     }
@@ -106,6 +109,7 @@ impl Position {
             Step::Started(started) => {
                 self.established = true;
                 self.refused = None;
+                self.rejected = false;
                 self.drain_delay = None;
                 // Without a token nobody knows what happens between a break and the next `now`.
                 self.loose |= started.outcome() == v1::StartOutcome::FromNow;
@@ -141,6 +145,10 @@ impl Position {
                 error
             }
             End::Failed(error) if self.is_final(&error) => return Verdict::Fail(error),
+            End::Failed(error) if error.code == Code::Unauthenticated => {
+                self.rejected = true;
+                error
+            }
             End::Failed(error) => error,
         };
         if self.loose {
@@ -227,6 +235,8 @@ impl Position {
         }
         match error.code {
             Code::Unavailable => false,
+            // The token has expired under the stream; there may be a newer one in its file.
+            Code::Unauthenticated => !self.established || self.rejected,
             // A stream that ran before finds its place again; a new one has to be told.
             Code::ResourceExhausted => !self.established && error.reason != "SLOW_CONSUMER",
             // Another replica may be a little behind the one that gave the token.

@@ -36,6 +36,7 @@ const SERVICES: [&str; 5] = [
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything says that the daemon serves: an early signal is a planned end as well.
     let mut signals = Signals::new()?;
+    access::caution(&args.access);
     let stop = CancellationToken::new();
     let daemon = tokio::select! {
         daemon = Daemon::start(args, stop.clone()) => daemon?,

@@ -6,6 +6,7 @@
 mod calls;
 mod canary;
 mod cast;
+mod clients;
 mod live;
 mod matrix;
 mod oracle;
@@ -17,7 +18,12 @@ use crate::stage::{self, Kind};
 
 /// Every scenario of this directory.
 pub fn trials() -> Vec<Trial> {
-    let all = [matrix::scenarios(), live::scenarios(), reviews::scenarios()];
+    let all = [
+        matrix::scenarios(),
+        live::scenarios(),
+        reviews::scenarios(),
+        clients::scenarios(),
+    ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();
     for kind in [Kind::Simulated, Kind::Real] {

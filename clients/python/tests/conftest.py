@@ -92,9 +92,10 @@ def start_daemon() -> Iterator[StartDaemon]:
     """Give a function that starts daemons; they end with the test."""
     with ExitStack() as started:
 
-        def start(testbed: Testbed, *arguments: str) -> Daemon:
+        def start(testbed: Testbed, *arguments: str, guarded: bool = False) -> Daemon:
             with skipping_what_is_not_built():
-                return started.enter_context(Daemon(testbed.kubeconfig, *arguments))
+                daemon = Daemon(testbed.kubeconfig, *arguments, guarded=guarded)
+                return started.enter_context(daemon)
 
         yield start
 

@@ -130,9 +130,11 @@ class Daemon:
     #: ``host:port`` of its admin server; another one after each restart.
     admin: str
 
-    def __init__(self, kubeconfig: Path, *arguments: str) -> None:
+    def __init__(self, kubeconfig: Path, *arguments: str, guarded: bool = False) -> None:
         self._kubeconfig = kubeconfig
         self._arguments = arguments
+        # Most tests are about streams, not about who may have them.
+        self._access = [] if guarded else ["--insecure-allow-anyone"]
         self._child: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         #: What all its runs wrote, line by line.
@@ -147,7 +149,7 @@ class Daemon:
             *_bound_to_this_process(),
             str(binary("informerd", "INFORMERD_BIN", "informerd")),
             *("serve", "--listen", self.address, "--admin-listen", "127.0.0.1:0"),
-            "--insecure-allow-anyone",
+            *self._access,
             *("--log-format", "json", "--log", "info,informerd=debug"),
             *("--kubeconfig", str(self._kubeconfig), *self._arguments),
         ]
@@ -258,9 +260,9 @@ class Daemon:
 
 
 class StartDaemon(Protocol):
-    """Starts a daemon that belongs to the test."""
+    """Starts a daemon that belongs to the test; a guarded one asks who calls."""
 
-    def __call__(self, testbed: Testbed, *arguments: str) -> Daemon: ...
+    def __call__(self, testbed: Testbed, *arguments: str, guarded: bool = False) -> Daemon: ...
 
 
 class StartTestbed(Protocol):

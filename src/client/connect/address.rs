@@ -1,6 +1,6 @@
 //! Addresses of daemons as people write them.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use http::Uri;
 
@@ -56,6 +56,17 @@ impl Address {
         }
     }
 
+    /// Whether nobody between the two ends can read along: by TLS, or because they are on one
+    /// machine.
+    pub(super) fn is_protected(&self) -> bool {
+        let Self::Http(uri) = self else {
+            return true;
+        };
+        let host = uri.host().unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse();
+        host == "localhost" || ip.is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+
     /// What requests name as their origin. A socket has no name of its own.
     pub(super) fn uri(&self) -> Uri {
         match self {
@@ -68,6 +79,24 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_where_a_token_is_safe() {
+        for (text, safe) in [
+            ("http://127.0.0.1:7300", true),
+            ("[::1]", true),
+            ("localhost", true),
+            ("https://informerd.tools.svc", true),
+            ("unix:/run/a.sock", true),
+            ("http://10.0.0.1:7300", false),
+            ("informerd.tools.svc", false),
+            ("http://localhost.example.com:80", false),
+            ("http://127.0.0.1.example.com", false),
+        ] {
+            let address = Address::parse(text).expect(text);
+            assert_eq!(address.is_protected(), safe, "{text}");
+        }
+    }
 
     #[test]
     fn takes_addresses_as_people_write_them() {

@@ -212,6 +212,7 @@ fn tells_errors_that_pass_from_those_that_stay() {
         (Code::FailedPrecondition, "NOT_WATCHABLE", false, false),
         (Code::PermissionDenied, "ACCESS_DENIED", false, false),
         (Code::Unauthenticated, "", false, false),
+        (Code::Unauthenticated, "CREDENTIALS_INVALID", false, true),
         (Code::Unimplemented, "", false, false),
         (Code::Internal, "BUG", false, false),
     ];
@@ -224,6 +225,21 @@ fn tells_errors_that_pass_from_those_that_stay() {
         position.observe(&started(v1::StartOutcome::Snapshot));
         assert_eq!(goes_on(&mut position), later, "{code:?} {reason} later");
     }
+}
+
+#[test]
+fn credentials_that_expire_under_a_stream_are_tried_once_more() {
+    let expired = || failed(Code::Unauthenticated, "CREDENTIALS_INVALID");
+    let reopens = |verdict| matches!(verdict, Verdict::Reopen { .. });
+    let mut position = Position::new(pods());
+    for _ in 0..2 {
+        position.observe(&started(v1::StartOutcome::Snapshot));
+        assert!(
+            reopens(position.after(expired())),
+            "a newer token may be there"
+        );
+    }
+    assert!(!reopens(position.after(expired())), "it is not");
 }
 
 #[test]

@@ -17,6 +17,16 @@ use crate::{
 /// did not.
 const TRIALS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3));
 
+/// Warns of what the operator has asked for. The demo asks for it too, and serves nothing of anybody.
+pub(super) fn caution(args: &AccessArgs) {
+    if args.insecure_allow_anyone {
+        warn!(
+            "--insecure-allow-anyone: nobody is asked who they are, and whoever reaches this \
+             daemon may read all that it may read"
+        );
+    }
+}
+
 /// Makes the gate that the flags ask for.
 ///
 /// # Errors
@@ -28,10 +38,6 @@ pub(super) fn gate(
     spawn: &Spawn,
 ) -> anyhow::Result<Gate> {
     if args.insecure_allow_anyone {
-        warn!(
-            "--insecure-allow-anyone: nobody is asked who they are, and whoever reaches this \
-             daemon may read all that it may read"
-        );
         return Ok(Gate::open_to_anyone());
     }
     if args

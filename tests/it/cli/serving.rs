@@ -85,9 +85,9 @@ async fn cli_serve_says_why_it_does_not(kind: Kind) {
             &["loopback", "--tls-cert", "--insecure-plaintext"],
         ),
         (
-            &["--listen", "[::]:0", "--insecure-plaintext"],
+            &["--kubeconfig", good, "--token-audience", ""],
             1,
-            &["loopback", "--insecure-allow-anyone"],
+            &["--token-audience", "informerd"],
         ),
         (
             &["--listen", "localhost:7300"],

@@ -1,5 +1,7 @@
 //! What is promised of streams holds over TLS too.
 
+use std::time::Duration;
+
 use informerd::proto::v1::EventType::{Added, Modified};
 use serde_json::json;
 
@@ -17,13 +19,18 @@ use crate::{
 
 scenarios![tls_streams_are_whole];
 
+const CALM: Duration = Duration::from_secs(60);
+
 /// Many small events and some that are larger than a record of TLS and than every buffer.
 async fn tls_streams_are_whole(kind: Kind) {
     let authority = Authority::new("root");
     let mounted = Mounted::new(&authority.server(&NAMES), &authority, &authority);
     let flags = mounted.flags();
     let world = World::new(kind, "tls", &["configmaps"], &borrowed(&flags)).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    // They are read one after another, so that one may lie unread for long.
+    let ask = Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .bookmarks(CALM);
     let mut subscribers = Vec::new();
     for connection in 0..3 {
         let channel = world.daemon.connect().await;
