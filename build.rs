@@ -5,6 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 const PROTOS: &[&str] = &[
+    "informerd/v1/admin.proto",
     "informerd/v1/object.proto",
     "informerd/v1/resource.proto",
     "informerd/v1/types.proto",

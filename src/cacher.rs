@@ -8,7 +8,9 @@ mod catch_up;
 mod factory;
 mod lease;
 mod lifecycle;
+mod report;
 
 pub use attach::{StartAt, Watch};
-pub use factory::{CacherSize, Cachers, Settings, Spawn};
+pub use factory::{Cachers, Settings, Spawn};
 pub use lease::Lease;
+pub use report::{CacherSize, Phase};

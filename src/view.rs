@@ -19,8 +19,9 @@ pub(crate) mod testing;
 mod tests;
 
 pub use backlog::Backlog;
+pub use index::Anchor;
 pub use log::Run;
-pub use registry::Registry;
+pub use registry::{QuerySize, Registry};
 pub use snapshot::{Chunk, SharedSnapshot};
 pub use transition::{Cause, Deliveries, Delivery, transition};
 pub use view::{Mint, Read, Reader, View};

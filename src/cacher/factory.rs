@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     access::Grant,
-    reflector::{ApiClient, ReflectorOptions, ReflectorStats},
-    resource::{Gvr, Reach, ResourceInfo, Source, SourceKey},
-    subscription::{Closed, Drain, Feed, FeedLimits, FeedSize, Pulse, UpstreamHealth},
+    reflector::{ApiClient, ReflectorOptions},
+    resource::{Reach, ResourceInfo, Source, SourceKey},
+    subscription::{Closed, Drain, Feed, FeedLimits},
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -46,19 +46,6 @@ pub struct Cachers {
     cachers: Mutex<BTreeMap<SourceKey, Arc<Cacher>>>,
 }
 
-/// Sizes and counts of one cacher, for metrics.
-#[derive(Debug, Clone)]
-pub struct CacherSize {
-    /// The resource, in the whole cluster or in one namespace.
-    pub source: Source,
-    /// What the feed holds.
-    pub feed: FeedSize,
-    /// What it has got to.
-    pub pulse: Pulse,
-    /// What the reflector has done.
-    pub stats: Arc<ReflectorStats>,
-}
-
 impl Cachers {
     /// Makes an empty set.
     pub fn new(client: ApiClient, settings: Settings, drain: Arc<Drain>, spawn: Spawn) -> Self {
@@ -81,6 +68,19 @@ impl Cachers {
         &self.drain
     }
 
+    /// What is watched for those who ask for a resource in these namespaces; none means all.
+    ///
+    /// # Errors
+    /// [`Closed::OutOfReach`] if no single watch covers them.
+    pub fn source<S: AsRef<str>>(
+        &self,
+        info: &ResourceInfo,
+        namespaces: &[S],
+    ) -> Result<Source, Closed> {
+        let source = self.settings.reach.source(info, namespaces);
+        source.map_err(Closed::OutOfReach)
+    }
+
     /// Reserves the cacher of what is granted; its watch runs at least as long as the lease is held.
     /// The lease may show more objects: only what the grant's membership matches may be told.
     ///
@@ -88,8 +88,7 @@ impl Cachers {
     /// [`Closed::OutOfReach`] if no single watch covers the namespaces.
     pub fn lease<R>(&self, grant: &Grant<R>) -> Result<Lease, Closed> {
         let namespaces = grant.membership().namespaces();
-        let source = self.settings.reach.source(grant.info(), namespaces);
-        let source = source.map_err(Closed::OutOfReach)?;
+        let source = self.source(grant.info(), namespaces)?;
         let mut cachers = self.cachers.lock();
         let cacher = match cachers.get(&source.key()) {
             Some(cacher) => cacher.clone(),
@@ -129,18 +128,6 @@ impl Cachers {
         self.settings.reach.namespaces(info)
     }
 
-    /// Whether the apiserver refuses the daemon a resource, as far as it has been asked: somewhere,
-    /// and it is watched nowhere.
-    pub fn is_forbidden(&self, gvr: &Gvr) -> bool {
-        let cachers = self.cachers.lock();
-        let own = cachers.values().filter(|cacher| cacher.source.gvr() == gvr);
-        let pulses: Vec<Pulse> = own
-            .map(|cacher| cacher.feed.pulse().borrow().clone())
-            .collect();
-        let watched = |pulse: &Pulse| pulse.health == Some(UpstreamHealth::Healthy);
-        pulses.iter().any(|pulse| pulse.forbidden) && !pulses.iter().any(watched)
-    }
-
     /// Wakes all streams, so that they notice a drain.
     pub fn wake_all(&self) {
         for cacher in self.cachers.lock().values() {
@@ -148,18 +135,9 @@ impl Cachers {
         }
     }
 
-    /// Sizes and counts, by resource and namespace.
-    pub fn sizes(&self) -> Vec<CacherSize> {
-        let cachers: Vec<_> = self.cachers.lock().values().cloned().collect();
-        cachers
-            .iter()
-            .map(|cacher| CacherSize {
-                source: cacher.source.clone(),
-                feed: cacher.feed.size(),
-                pulse: cacher.feed.pulse().borrow().clone(),
-                stats: cacher.stats.clone(),
-            })
-            .collect()
+    /// All that were made, by resource and namespace.
+    pub(super) fn all(&self) -> Vec<Arc<Cacher>> {
+        self.cachers.lock().values().cloned().collect()
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn resource(gvr: &Gvr) -> v1::GroupVersionResource {
     }
 }
 
-fn filter(query: &Query) -> v1::Filter {
+pub(super) fn filter(query: &Query) -> v1::Filter {
     let membership = query.membership();
     let types = [
         (EventType::Added, v1::EventType::Added),

@@ -83,7 +83,7 @@ impl ObjectService for ObjectApi {
         }
         let membership = validate::membership(&filter)?;
         let grant = self.grant::<List>(&origin, named, membership).await?;
-        validate::namespaces(&grant)?;
+        validate::namespaces(grant.info(), grant.membership())?;
         let scope = validate::scope(&grant, self.cachers.cluster());
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
         let page = Page::parse(&request.page_token, request.page_size, &scope)?;

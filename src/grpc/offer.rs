@@ -136,7 +136,11 @@ impl Offer {
         })
     }
 
-    async fn look_up(&self, named: &Named) -> Result<ResourceInfo, Status> {
+    /// Finds what a name stands for, whoever asks.
+    ///
+    /// # Errors
+    /// As of [`Offer::find`].
+    pub(super) async fn look_up(&self, named: &Named) -> Result<ResourceInfo, Status> {
         let (group, version, resource) = (&named.group, &named.version, &named.resource);
         match self.discovery.resolve(group, version, resource).await {
             Ok(Resolve::Found(info)) => self.admit(info),

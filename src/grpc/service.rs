@@ -14,8 +14,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, bounded::until, caller, deadline, framing, objects::ObjectApi,
-    resources::ResourceApi, status, watch::WatchApi,
+    Counters, Offer, admin::AdminApi, bounded::until, caller, deadline, framing,
+    objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi,
 };
 use crate::{
     access::Gate,
@@ -23,7 +23,7 @@ use crate::{
     proto::{
         DESCRIPTOR_SET,
         v1::{
-            object_service_server::ObjectServiceServer,
+            admin_service_server::AdminServiceServer, object_service_server::ObjectServiceServer,
             resource_service_server::ResourceServiceServer,
         },
     },
@@ -33,7 +33,7 @@ use crate::{
 /// What paths of this project's services begin with. They heed a drain themselves.
 const OWN: &str = "/informerd.";
 
-/// The whole gRPC surface: watch, objects, resources, health and reflection.
+/// The whole gRPC surface: watch, objects, resources, admin, health and reflection.
 #[derive(Debug, Clone)]
 pub struct Api {
     routes: Routes,
@@ -66,22 +66,22 @@ impl Api {
             cachers: cachers.clone(),
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
+        let admin = AdminServiceServer::new(AdminApi {
+            gate: gate.clone(),
+            offer: offer.clone(),
+            cachers: cachers.clone(),
+        })
+        .max_decoding_message_size(framing::REQUEST_BYTES);
         let resources = ResourceServiceServer::new(ResourceApi {
             gate: gate.clone(),
             offer,
             cachers,
         })
         .max_decoding_message_size(framing::REQUEST_BYTES);
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // So that tools can show the details of errors.
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        };
         let routes = Routes::new(watch)
             .add_service(objects)
             .add_service(resources)
+            .add_service(admin)
             .add_service(health)
             .add_service(
                 reflection()
@@ -100,6 +100,15 @@ impl Api {
             reconnect_spread,
         }
     }
+}
+
+/// What the reflection services tell of.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that tools can show the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
 impl Service<Request<Body>> for Api {

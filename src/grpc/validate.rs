@@ -11,7 +11,7 @@ use crate::{
     access::{Grant, Subscribe},
     cacher::{StartAt, Watch},
     proto::v1::{self, watch_request::Start},
-    resource::ResourceVersion,
+    resource::{ResourceInfo, ResourceVersion},
     selector::{EventType, EventTypes, FilterSpec, Membership, echo},
     subscription::{OnExpired, Position, Scope},
 };
@@ -55,9 +55,8 @@ pub(super) fn scope<R>(grant: &Grant<R>, cluster: [u8; 8]) -> Scope {
 }
 
 /// Whether the namespaces of a filter make sense for its resource.
-pub(super) fn namespaces<R>(grant: &Grant<R>) -> Result<(), Status> {
-    let info = grant.info();
-    if !info.namespaced && !grant.membership().namespaces().is_empty() {
+pub(super) fn namespaces(info: &ResourceInfo, membership: &Membership) -> Result<(), Status> {
+    if !info.namespaced && !membership.namespaces().is_empty() {
         let description = format!("{} is cluster-scoped, leave namespaces empty", info.gvr);
         return Err(invalid("filter.namespaces", "INVALID_FILTER", description));
     }
@@ -83,7 +82,7 @@ pub(super) fn min_version(field: &str, text: &str) -> Result<Option<ResourceVers
     }
 }
 
-fn event_types(numbers: &[i32]) -> Result<EventTypes, Status> {
+pub(super) fn event_types(numbers: &[i32]) -> Result<EventTypes, Status> {
     let mut types = Vec::with_capacity(numbers.len());
     for (at, number) in numbers.iter().enumerate() {
         types.push(match v1::EventType::try_from(*number) {

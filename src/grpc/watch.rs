@@ -122,7 +122,7 @@ impl WatchApi {
         let permit = self.gate.permit(&origin.caller, scope).await;
         let permit = permit.map_err(|refusal| origin.refused(WATCH, &refusal))?;
         let grant = self.offer.find(permit).await?;
-        validate::namespaces(&grant)?;
+        validate::namespaces(grant.info(), grant.membership())?;
         Ok(grant)
     }
 }

@@ -24,11 +24,12 @@ use crate::{
     transport::{self, Address, Limits},
 };
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "",
     "informerd.v1.WatchService",
     "informerd.v1.ObjectService",
     "informerd.v1.ResourceService",
+    "informerd.v1.AdminService",
 ];
 
 /// Runs the daemon until a signal, or until something ends that shouldn't.

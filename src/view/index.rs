@@ -1,6 +1,6 @@
 //! Finds the views that a change may concern, without asking each.
 //!
-//! A view stands under one anchor: a condition that every object it matches must fulfil. Looking up
+//! A view stands under one [`Anchor`]: a condition that every object it matches must fulfil. Looking up
 //! what the object before and after the change fulfils gives all candidates; only those evaluate
 //! their whole query. Names first, then labels, fields and namespaces: the rarest condition usually.
 
@@ -78,30 +78,60 @@ impl Index {
     }
 
     fn each_bucket(&mut self, membership: &Membership, mut act: impl FnMut(&mut Vec<ViewId>)) {
+        match Anchor::of(membership) {
+            Anchor::Names(names) => {
+                for name in names {
+                    act(self.names.entry(name.clone()).or_default());
+                }
+            }
+            Anchor::Label(key, value) => {
+                let values = self.labels.entry(key.into()).or_default();
+                act(values.entry(value.into()).or_default());
+            }
+            Anchor::Field(path, value) => {
+                let values = self.fields.entry(path.clone()).or_default();
+                act(values.entry(value.into()).or_default());
+            }
+            Anchor::Namespaces(namespaces) => {
+                for namespace in namespaces {
+                    act(self.namespaces.entry(namespace.clone()).or_default());
+                }
+            }
+            Anchor::None => act(&mut self.rest),
+        }
+    }
+}
+
+/// The condition under which a view is filed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor<'a> {
+    /// One of these names.
+    Names(&'a [Box<str>]),
+    /// This value of a label.
+    Label(&'a str, &'a str),
+    /// This value of a field.
+    Field(&'a FieldPath, &'a str),
+    /// One of these namespaces.
+    Namespaces(&'a [Box<str>]),
+    /// None that could be looked up: each change is a candidate.
+    None,
+}
+
+impl<'a> Anchor<'a> {
+    /// The rarest condition of a membership, as far as its kind tells.
+    pub fn of(membership: &'a Membership) -> Self {
         if !membership.names().is_empty() {
-            for name in membership.names() {
-                act(self.names.entry(name.clone()).or_default());
-            }
-        } else if let Some((key, value)) = membership.labels().equality_terms().next() {
-            act(self
-                .labels
-                .entry(key.into())
-                .or_default()
-                .entry(value.into())
-                .or_default());
-        } else if let Some((path, value)) = membership.fields().equality_terms().next() {
-            act(self
-                .fields
-                .entry(path.clone())
-                .or_default()
-                .entry(value.into())
-                .or_default());
-        } else if !membership.namespaces().is_empty() {
-            for namespace in membership.namespaces() {
-                act(self.namespaces.entry(namespace.clone()).or_default());
-            }
-        } else {
-            act(&mut self.rest);
+            return Self::Names(membership.names());
+        }
+        if let Some((key, value)) = membership.labels().equality_terms().next() {
+            return Self::Label(key, value);
+        }
+        if let Some((path, value)) = membership.fields().equality_terms().next() {
+            return Self::Field(path, value);
+        }
+        match membership.namespaces() {
+            [] => Self::None,
+            namespaces => Self::Namespaces(namespaces),
         }
     }
 }

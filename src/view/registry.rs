@@ -13,6 +13,17 @@ use crate::{
     store::{Change, Seq},
 };
 
+/// One distinct query and what it costs.
+#[derive(Debug, Clone)]
+pub struct QuerySize {
+    /// The query.
+    pub query: Query,
+    /// How many read it.
+    pub readers: usize,
+    /// Bytes of its log.
+    pub log_bytes: usize,
+}
+
 /// Keeps one view for each distinct query that somebody reads.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -110,6 +121,21 @@ impl Registry {
             slot.view.collect(&mut wake, &is_due);
         }
         wake
+    }
+
+    /// All queries that are read, in no order.
+    pub fn queries(&self) -> Vec<QuerySize> {
+        let views = self.views.iter().map(|(_, slot)| &slot.view);
+        views
+            .map(|view| {
+                let (readers, log_bytes) = view.size();
+                QuerySize {
+                    query: view.query().clone(),
+                    readers,
+                    log_bytes,
+                }
+            })
+            .collect()
     }
 
     /// How many views there are, how many read them, and the bytes of their logs.

@@ -80,6 +80,7 @@ pub fn trials() -> Vec<Trial> {
         versions::scenarios(),
         crate::bad_input::scenarios(),
         crate::cli::scenarios(),
+        crate::operators::scenarios(),
         crate::restarts::all_scenarios(),
         crate::rights::scenarios(),
         crate::scale::scenarios(),

@@ -18,6 +18,7 @@ mod faults;
 mod http2;
 mod image;
 mod kube;
+mod operators;
 mod readme;
 mod request;
 mod restarts;

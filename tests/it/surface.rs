@@ -29,10 +29,11 @@ scenarios![
     streams_above_the_limit_wait,
 ];
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "informerd.v1.WatchService",
     "informerd.v1.ObjectService",
     "informerd.v1.ResourceService",
+    "informerd.v1.AdminService",
 ];
 
 /// Asks one version of the reflection service all questions of this test.

@@ -11,7 +11,7 @@ use crate::{
     selector::Query,
     store::{Change, Head, Located, Objects, Seq, Since, Snapshot},
     subscription::Closed,
-    view::{Mint, SharedSnapshot, View},
+    view::{Mint, QuerySize, SharedSnapshot, View},
 };
 
 impl Feed {
@@ -155,6 +155,16 @@ impl Feed {
     /// Counts the changes of upstream's health.
     pub(in crate::subscription) fn turn(&self) -> u64 {
         self.turn.load(Ordering::Acquire)
+    }
+
+    /// The oldest position that the history reaches back to.
+    pub fn floor(&self) -> ResourceVersion {
+        self.state.lock().cache.floor().clone()
+    }
+
+    /// The distinct queries that are read, in no order.
+    pub fn queries(&self) -> Vec<QuerySize> {
+        self.state.lock().views.queries()
     }
 
     /// Sizes for metrics.

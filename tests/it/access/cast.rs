@@ -131,6 +131,8 @@ impl Cast {
         .await;
         let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
         self.role("boss", "", all).await;
+        let pages = json!([{"nonResourceURLs": ["/informerd/admin/*"], "verbs": ["get"]}]);
+        self.role("operator", "", pages).await;
     }
 
     /// A service account with a role of its own, in a namespace or in the whole cluster.
@@ -215,6 +217,7 @@ impl Cast {
             known("ns-viewer", self.usable("ns-viewer").await),
             known("cluster-viewer", self.usable("cluster-viewer").await),
             known("names-only", self.usable("names-only").await),
+            known("operator", self.usable("operator").await),
         ];
         // These are for the apiserver alone, so it is not they who are to be asked about in the
         // mode that refuses them.
@@ -286,6 +289,7 @@ fn rules() -> Vec<Rule> {
         Rule::read("deleted", "configmaps", A),
         Rule::read("names-only", "configmaps", A).named("one"),
         Rule::read("boss", "*", ""),
+        Rule::visit("operator", "/informerd/admin/*"),
         Rule {
             verbs: vec!["list".to_owned(), "watch".to_owned()],
             ..Rule::read("selector-only", "pods", "").selected("spec.nodeName", NODE)

@@ -1,5 +1,7 @@
 //! Every identity by every way of reading: the daemon's answer is the apiserver's, cell by cell.
 
+mod admin;
+
 use std::collections::BTreeMap;
 
 use informerd::proto::v1::{Availability, GetObjectRequest, ListObjectsRequest};
@@ -30,7 +32,7 @@ scenarios![access_matrix];
 const WAYS: [&str; 6] = ["snapshot", "live", "resume", "by name", "get", "list"];
 
 /// What each identity must have been shown in each of [`WAYS`]: both answers, or one of them.
-const SHOWN: [(&str, Shown); 9] = [
+const SHOWN: [(&str, Shown); 10] = [
     ("none", Shown::Nothing),
     ("garbage", Shown::Nothing),
     ("expired", Shown::Nothing),
@@ -38,6 +40,7 @@ const SHOWN: [(&str, Shown); 9] = [
     ("ns-viewer", Shown::Both),
     ("cluster-viewer", Shown::Both),
     ("names-only", Shown::NamesOnly),
+    ("operator", Shown::Nothing),
     ("apiserver-audience", Shown::ByMode),
     ("selector-only", Shown::ByMode),
 ];
@@ -114,6 +117,7 @@ async fn access_matrix(kind: Kind) {
             }
             table.resources(who, &line).await;
             table.services(who, &line).await;
+            table.admin(who, &line).await;
         }
         let tokens: Vec<_> = identities.into_iter().filter_map(|who| who.token).collect();
         table.judge(&tokens, kind).await;
@@ -292,6 +296,7 @@ impl Table<'_> {
                 );
             }
         }
+        self.judge_admin();
         for status in &self.refusals {
             assert!(!reason(status).is_empty(), "{status:?}");
         }
@@ -308,7 +313,7 @@ impl Table<'_> {
     fn text(&self, kind: Kind) -> String {
         let ways: Vec<_> = WAYS
             .into_iter()
-            .chain(["resources", "reflection", "health"])
+            .chain(["resources", "reflection", "health", "admin"])
             .collect();
         let mut text = format!("| allowed/refused | {} |\n", ways.join(" | "));
         for (name, _) in SHOWN {

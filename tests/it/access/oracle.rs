@@ -48,6 +48,28 @@ pub async fn knows(cast: &Cast, who: &Identity) -> bool {
     }
 }
 
+/// The apiserver's answer about a path that is no resource. Whoever may get it is told that there is
+/// nothing; the others aren't.
+pub async fn visits(cast: &Cast, who: &Identity, path: &str) -> Verdict {
+    let Some(config) = &cast.config else {
+        let attributes = json!({"nonResourceAttributes": {"path": path, "verb": "get"}});
+        return said(cast, who, attributes).await;
+    };
+    if let Some(verdict) = who.assumed {
+        return match verdict {
+            Verdict::Unauthenticated => verdict,
+            _ => Verdict::Forbidden,
+        };
+    }
+    match ask(config, who, path).await {
+        StatusCode::NOT_FOUND => Verdict::Allowed,
+        StatusCode::FORBIDDEN if who.token.is_none() => Verdict::Unauthenticated,
+        StatusCode::UNAUTHORIZED => Verdict::Unauthenticated,
+        StatusCode::FORBIDDEN => Verdict::Forbidden,
+        other => panic!("{} {path}: {other}", who.name),
+    }
+}
+
 async fn direct(config: &Config, who: &Identity, verb: &str, target: &Target) -> Verdict {
     let mut path = collection(target.resource, target.namespace);
     let mut query = Vec::new();
@@ -108,10 +130,6 @@ async fn token_review(cast: &Cast, who: &Identity) -> Value {
 
 /// A simulated cluster lets everybody do everything, but tells who may what.
 async fn reviewed(cast: &Cast, who: &Identity, verb: &str, target: &Target) -> Verdict {
-    let known = token_review(cast, who).await;
-    if known["authenticated"] != json!(true) {
-        return Verdict::Unauthenticated;
-    }
     let (resource, group) = target
         .resource
         .split_once('.')
@@ -126,16 +144,26 @@ async fn reviewed(cast: &Cast, who: &Identity, verb: &str, target: &Target) -> V
         let requirement = json!({"key": key, "operator": "In", "values": [value]});
         attributes["fieldSelector"] = json!({"requirements": [requirement]});
     }
+    match said(cast, who, json!({"resourceAttributes": attributes})).await {
+        Verdict::Allowed if target.resource == "gizmos" => Verdict::NotFound,
+        verdict => verdict,
+    }
+}
+
+/// What reviews say of an identity, given all of the question but who asks.
+async fn said(cast: &Cast, who: &Identity, mut spec: Value) -> Verdict {
+    let known = token_review(cast, who).await;
+    if known["authenticated"] != json!(true) {
+        return Verdict::Unauthenticated;
+    }
     let user = &known["user"];
-    let spec = json!({
-        "user": user["username"], "uid": user["uid"], "groups": user["groups"],
-        "resourceAttributes": attributes,
-    });
+    spec["user"] = user["username"].clone();
+    spec["uid"] = user["uid"].clone();
+    spec["groups"] = user["groups"].clone();
     let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
     let answer = cast.kube.post(path, json!({"spec": spec})).await;
     match answer["status"]["allowed"] == json!(true) {
-        false => Verdict::Forbidden,
-        true if target.resource == "gizmos" => Verdict::NotFound,
         true => Verdict::Allowed,
+        false => Verdict::Forbidden,
     }
 }

@@ -38,6 +38,8 @@ pub struct Rule {
     pub names: Vec<String>,
     /// Fields that a selector must fix to these values, as the node authorizer wants it.
     pub fields: Vec<(String, String)>,
+    /// Paths that are no resources; a `*` at the end stands for whatever follows.
+    pub paths: Vec<String>,
 }
 
 impl Rule {
@@ -50,6 +52,17 @@ impl Rule {
             verbs: ["get", "list", "watch"].map(str::to_owned).to_vec(),
             resources: vec![resource.to_owned()],
             namespace: namespace.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Lets a user or group get a path that is no resource.
+    #[must_use]
+    pub fn visit(subject: &str, path: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            verbs: vec!["get".to_owned()],
+            paths: vec![path.to_owned()],
             ..Self::default()
         }
     }
@@ -82,6 +95,19 @@ impl Rule {
             && (self.namespace.is_empty() || self.namespace == text("namespace"))
             && (self.names.is_empty() || self.names.iter().any(|name| name == text("name")))
             && self.fields.iter().all(|term| fixes(attributes, term))
+    }
+}
+
+impl Rule {
+    fn allows_path(&self, subjects: &[&str], attributes: &Value) -> bool {
+        let text = |field: &str| attributes[field].as_str().unwrap_or_default();
+        let covers = |known: &String| match known.strip_suffix('*') {
+            Some(start) => text("path").starts_with(start),
+            None => known == text("path"),
+        };
+        subjects.contains(&self.subject.as_str())
+            && self.verbs.iter().any(|verb| verb == text("verb"))
+            && self.paths.iter().any(covers)
     }
 }
 
@@ -243,8 +269,10 @@ fn access_status(access: &Access, spec: &Value) -> Value {
     let groups = spec["groups"].as_array().into_iter().flatten();
     let mut subjects: Vec<&str> = groups.filter_map(Value::as_str).collect();
     subjects.extend(spec["user"].as_str());
-    let attributes = &spec["resourceAttributes"];
-    let rules = &access.rules;
-    let allowed = rules.iter().any(|rule| rule.allows(&subjects, attributes));
+    let mut rules = access.rules.iter();
+    let allowed = match &spec["nonResourceAttributes"] {
+        Value::Null => rules.any(|rule| rule.allows(&subjects, &spec["resourceAttributes"])),
+        path => rules.any(|rule| rule.allows_path(&subjects, path)),
+    };
     json!({ "allowed": allowed })
 }
