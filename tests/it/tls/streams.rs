@@ -1,5 +1,7 @@
 //! What is promised of streams holds over TLS too.
 
+use std::time::Duration;
+
 use informerd::proto::v1::EventType::{Added, Modified};
 use serde_json::json;
 
@@ -23,7 +25,11 @@ async fn tls_streams_are_whole(kind: Kind) {
     let mounted = Mounted::new(&authority.server(&NAMES), &authority, &authority);
     let flags = mounted.flags();
     let world = World::new(kind, "tls", &["configmaps"], &borrowed(&flags)).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    // They are read one after the other: silence is not to be taken for a missing bookmark.
+    let calm = Duration::from_secs(120);
+    let ask = Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .bookmarks(calm);
     let mut subscribers = Vec::new();
     for connection in 0..3 {
         let channel = world.daemon.connect().await;
