@@ -19,18 +19,17 @@ use crate::{
 
 scenarios![tls_streams_are_whole];
 
-const CALM: Duration = Duration::from_secs(60);
-
 /// Many small events and some that are larger than a record of TLS and than every buffer.
 async fn tls_streams_are_whole(kind: Kind) {
     let authority = Authority::new("root");
     let mounted = Mounted::new(&authority.server(&NAMES), &authority, &authority);
     let flags = mounted.flags();
     let world = World::new(kind, "tls", &["configmaps"], &borrowed(&flags)).await;
-    // They are read one after another, so that one may lie unread for long.
+    // They are read one after the other: silence is not to be taken for a missing bookmark.
+    let calm = Duration::from_secs(120);
     let ask = Ask::of("configmaps")
         .namespace(&world.namespace)
-        .bookmarks(CALM);
+        .bookmarks(calm);
     let mut subscribers = Vec::new();
     for connection in 0..3 {
         let channel = world.daemon.connect().await;
