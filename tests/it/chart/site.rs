@@ -16,7 +16,27 @@ use crate::{
     cli::run::{Ended, Run, informerd},
     daemon::Daemon,
     kube::{Kube, config_map},
+    wait::until,
 };
+
+/// Few resources, and callers that are checked often.
+pub(super) const SMALL: &[&str] = &[
+    "resources=[\"configmaps\", \"pods\", \"deployments.apps\"]",
+    "access.recheckInterval=\"1s\"",
+];
+
+/// Rules to list and watch resources of the core group.
+pub(super) fn reads(resources: &[&str]) -> Value {
+    json!([{"apiGroups": [""], "resources": resources, "verbs": ["list", "watch"]}])
+}
+
+/// Waits until the pod would get traffic.
+pub(super) async fn ready(daemon: &Daemon) {
+    until("it is ready", || async {
+        daemon.page("/readyz").await.0 == 200
+    })
+    .await;
+}
 
 /// What helm has installed, in a namespace of its own.
 pub(super) struct Site {
@@ -50,7 +70,10 @@ impl Site {
             format!("ports.admin={admin}"),
             format!("service.port={grpc}"),
         ];
-        let all = ports.iter().map(String::as_str).chain(settings.iter().copied());
+        let all = ports
+            .iter()
+            .map(String::as_str)
+            .chain(settings.iter().copied());
         let all: Vec<&str> = all.flat_map(|setting| ["--set-json", setting]).collect();
         site.helm(&["install", "informerd", "helm/informerd"], &all)
             .unwrap_or_else(|error| panic!("helm install: {error}"));
@@ -90,11 +113,11 @@ impl Site {
     pub(super) async fn account(&self, name: &str, rules: Value) {
         const GROUP: &str = "rbac.authorization.k8s.io";
         let namespace = &self.namespace;
-        let named = |kind: &str, version: &str| {
-            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}})
-        };
+        let named = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
         let account = named("ServiceAccount", "v1");
-        self.kube.create("serviceaccounts", namespace, account).await;
+        self.kube
+            .create("serviceaccounts", namespace, account)
+            .await;
         let mut role = named("Role", "rbac.authorization.k8s.io/v1");
         role["rules"] = rules;
         let roles = format!("roles.{GROUP}");
@@ -139,6 +162,14 @@ impl Site {
     pub(super) async fn may(&self, verb: &str, name: &str) -> bool {
         let (resource, group) = name.split_once('.').unwrap_or((name, ""));
         let namespace = &self.namespace;
+        let mut attributes = json!({
+            "verb": verb, "group": group, "resource": resource, "namespace": namespace,
+        });
+        if resource == "namespaces" {
+            // The only one whose rule holds for one object.
+            attributes["namespace"] = json!("kube-system");
+            attributes["name"] = json!("kube-system");
+        }
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "spec": {
@@ -147,9 +178,7 @@ impl Site {
                     "system:serviceaccounts", "system:authenticated",
                     format!("system:serviceaccounts:{namespace}"),
                 ],
-                "resourceAttributes": {
-                    "verb": verb, "group": group, "resource": resource, "namespace": namespace,
-                },
+                "resourceAttributes": attributes,
             },
         });
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
