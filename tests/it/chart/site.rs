@@ -1,6 +1,13 @@
 //! An installed chart on the real apiserver, and callers with tokens of their own.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use informerd_support::control_plane::ControlPlane;
 use serde_json::{Value, json};
@@ -187,10 +194,19 @@ impl Site {
     }
 }
 
-/// Two ports that nobody has at the moment.
+/// Two ports that nobody has and that nobody gets by chance: the pod binds them later, maybe twice,
+/// so they lie below those that systems give to outgoing connections (from 32768 on).
 fn free_ports() -> [u16; 2] {
-    let taken = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
-    taken.map(|listener| listener.local_addr().expect("bound").port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(64);
+    [(); 2].map(|()| {
+        let mut candidates = (0..20_000).map(|_| {
+            let step = NEXT.fetch_add(1, Ordering::Relaxed);
+            u16::try_from(10_000 + start.wrapping_add(step) % 20_000).expect("below 30,000")
+        });
+        let free = candidates.find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
+        free.expect("a free port")
+    })
 }
 
 /// The command line, with what a pod of a client would have.
