@@ -3,18 +3,25 @@
 mod crds;
 mod documents;
 mod helm;
+mod install;
 mod manifest;
+mod needed;
+mod pod;
 mod rights;
 mod schema;
 mod server;
 mod shape;
+mod site;
 
 use std::{fs, future::Future, path::PathBuf, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 
 use self::helm::Helm;
-use crate::stage::{self, Kind};
+use crate::{
+    sandbox,
+    stage::{self, Kind},
+};
 
 /// Helm, kubectl or the daemon hang: nothing here takes longer on its own.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -22,6 +29,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The trials of this room.
 pub fn trials() -> Vec<Trial> {
     let mut all = documents::trials();
+    all.extend(install::trials());
+    all.extend(needed::trials());
     all.extend(rights::trials());
     all.extend(schema::trials());
     all.extend(server::trials());
@@ -71,12 +80,26 @@ fn trial(name: &str, run: fn(&Helm)) -> Trial {
     .with_ignored_flag(skipped)
 }
 
+/// A test that needs helm, the real apiserver and containers.
+fn contained<F>(name: &str, run: fn(Helm) -> F) -> Trial
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    playing(name, sandbox::allowed().and_then(|()| Helm::find()), run)
+}
+
 /// A test that needs helm and the real apiserver.
 fn real<F>(name: &str, run: fn(Helm) -> F) -> Trial
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let helm = Helm::find();
+    playing(name, Helm::find(), run)
+}
+
+fn playing<F>(name: &str, helm: Result<Helm, String>, run: fn(Helm) -> F) -> Trial
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let skipped = helm.is_err() && std::env::var_os("CI").is_none();
     let trial = stage::trial(Kind::Real, &format!("chart::{name}"), move || {
         let run = run(helm?);

@@ -46,13 +46,22 @@ impl Daemon {
     }
 
     async fn run(kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_informerd"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_informerd"));
+        command
             .arg("serve")
             .args(["--listen", address, "--admin-listen", "127.0.0.1:0"])
             .args(["--log-format", "json", "--log", "info,informerd=debug"])
             .arg("--kubeconfig")
             .arg(kubeconfig)
-            .args(arguments)
+            .args(arguments);
+        let mut daemon = Self::spawn(command).await;
+        daemon.trust = trust(arguments);
+        daemon
+    }
+
+    /// Starts a prepared command, which must log in JSON, and waits until it serves.
+    pub async fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -76,7 +85,7 @@ impl Daemon {
                 child,
                 addresses,
                 admin,
-                trust: trust(arguments),
+                trust: None,
                 log,
             },
             Err(_) => {

@@ -23,6 +23,7 @@ mod readme;
 mod request;
 mod restarts;
 mod rights;
+mod sandbox;
 mod scale;
 mod stage;
 mod subscriber;

@@ -173,6 +173,24 @@ async def test_the_example_that_the_package_shows_runs(demo: dict[str, str]) -> 
     await process.wait()
 
 
+async def test_the_recipe_is_ready_when_it_is(demo: dict[str, str], tmp_path: Path) -> None:
+    """The program for a pod, with another place for the file that its probe looks for."""
+    (block,) = blocks(ROOT / "docs/recipes.md")
+    assert "/run/watcher/ready" in block
+    ready = tmp_path / "ready"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-c", block.replace("/run/watcher/ready", str(ready))),
+        env=os.environ | demo | {"PYTHONPATH": str(ROOT / "clients/python/src")},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), LIMIT)
+    assert line.startswith(b"ADDED shop/"), line
+    assert ready.exists()
+    process.kill()
+    await process.wait()
+
+
 @pytest.mark.parametrize("block", blocks(ROOT / "clients/python/README.md"))
 async def test_blocks_of_the_package(
     block: str, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,6 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -17,11 +16,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::manifest::list;
-use crate::kube::Kube;
+use crate::{kube::Kube, sandbox};
 
 /// A pod whose volumes are there.
 pub(super) struct Pod {
     spec: Value,
+    namespace: String,
     directory: TempDir,
     apiserver_port: String,
 }
@@ -36,10 +36,29 @@ impl Pod {
         hosts: &[String],
     ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let run = directory.path().join("run");
-        let volumes = list(&spec["volumes"]);
-        let containers = ["initContainers", "containers"];
-        for container in containers.iter().flat_map(|of| list(&spec[of])) {
+        let names = hosts.iter().map(|host| format!("127.0.0.1 {host}\n"));
+        let names: String = std::iter::once("127.0.0.1 localhost\n".to_owned())
+            .chain(names)
+            .collect();
+        fs::write(directory.path().join("hosts"), names).expect("writable");
+        let port = apiserver.rsplit(':').next().expect("a port");
+        let pod = Self {
+            spec: spec.clone(),
+            namespace: namespace.to_owned(),
+            directory,
+            apiserver_port: port.to_owned(),
+        };
+        pod.refresh(kube).await;
+        pod
+    }
+
+    /// Brings the volumes up to date, as the kubelet does from time to time.
+    pub(super) async fn refresh(&self, kube: &Kube) {
+        let run = self.directory.path().join("run");
+        let account = self.spec["serviceAccountName"].as_str();
+        let account = account.expect("an account");
+        let volumes = list(&self.spec["volumes"]);
+        for container in self.containers() {
             for mount in list(&container["volumeMounts"]) {
                 let path = mount["mountPath"].as_str().expect("a path");
                 let below = path.strip_prefix("/var").unwrap_or(path);
@@ -47,36 +66,30 @@ impl Pod {
                 let below = below.unwrap_or_else(|| panic!("{path} is not below /run"));
                 let volume = volumes.iter().find(|v| v["name"] == mount["name"]);
                 let volume = volume.unwrap_or_else(|| panic!("no volume for {mount}"));
-                let account = spec["serviceAccountName"].as_str().expect("an account");
-                for (name, content) in files(kube, namespace, account, volume).await {
+                for (name, content) in files(kube, &self.namespace, account, volume).await {
                     let file = run.join(below).join(name);
                     fs::create_dir_all(file.parent().expect("a parent")).expect("writable");
-                    fs::write(file, content).expect("writable");
+                    // Nobody sees half a file.
+                    let new = file.with_extension("new");
+                    fs::write(&new, content).expect("writable");
+                    fs::rename(new, file).expect("writable");
                 }
             }
         }
-        let names = hosts.iter().map(|host| format!("127.0.0.1 {host}\n"));
-        let names: String = std::iter::once("127.0.0.1 localhost\n".to_owned())
-            .chain(names)
-            .collect();
-        fs::write(directory.path().join("hosts"), names).expect("writable");
-        let port = apiserver.rsplit(':').next().expect("a port");
-        Self {
-            spec: spec.clone(),
-            directory,
-            apiserver_port: port.to_owned(),
-        }
+    }
+
+    fn containers(&self) -> impl Iterator<Item = &Value> {
+        let all = ["initContainers", "containers"];
+        all.into_iter().flat_map(|of| list(&self.spec[of]))
     }
 
     /// The process of a container, by name, not yet started.
     pub(super) fn container(&self, name: &str) -> Command {
-        let containers = ["initContainers", "containers"];
-        let mut all = containers.iter().flat_map(|of| list(&self.spec[of]));
-        let container = all.find(|container| container["name"] == name);
+        let container = self.containers().find(|c| c["name"] == name);
         let container = container.unwrap_or_else(|| panic!("no container {name}"));
-        let mut command = Command::new("unshare");
+        let mut command = sandbox::unshare();
         command
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT])
+            .args(["sh", "-c", SCRIPT])
             .arg(self.directory.path())
             .arg(env!("CARGO_BIN_EXE_informerd"))
             .env_clear()
@@ -93,11 +106,6 @@ impl Pod {
             command.env(variable["name"].as_str().expect("a name"), value);
         }
         command
-    }
-
-    /// A file of a volume, by the path that containers see, to be read or replaced.
-    pub(super) fn file(&self, path: &str) -> PathBuf {
-        self.directory.path().join(path.trim_start_matches('/'))
     }
 }
 
@@ -172,7 +180,12 @@ async fn chosen(
         let text = |item: &Value, name: &str| item[name].as_str().expect("a text").to_owned();
         return list(&volume["items"])
             .iter()
-            .map(|item| (text(item, "path"), content(resource, &data[&text(item, "key")])))
+            .map(|item| {
+                (
+                    text(item, "path"),
+                    content(resource, &data[&text(item, "key")]),
+                )
+            })
             .collect();
     }
     data.iter()
@@ -205,5 +218,8 @@ pub(super) async fn token_for(
     });
     let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
     let answer = kube.post(&path, request).await;
-    answer["status"]["token"].as_str().expect("a token").to_owned()
+    answer["status"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned()
 }

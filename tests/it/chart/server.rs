@@ -25,7 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-async fn plane() -> (Arc<ControlPlane>, Kube) {
+pub(super) async fn plane() -> (Arc<ControlPlane>, Kube) {
     let Stage::Real(plane) = Stage::open(Kind::Real).await else {
         unreachable!("the shared one was asked for");
     };

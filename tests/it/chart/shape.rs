@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use clap::Parser as _;
+use informerd::runtime::Cli;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -13,6 +15,7 @@ use super::{
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
+        trial("arguments_are_understood", arguments_are_understood),
         trial("pods_are_locked_up", pods_are_locked_up),
         trial("drain_ends_before_the_kubelet_kills", drain_ends_in_time),
         trial("services_lead_to_the_pods", services_lead_to_the_pods),
@@ -22,6 +25,31 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("values_ha_is_for_production", values_ha),
         trial("the_default_is_the_snapshot", the_default_is_the_snapshot),
     ]
+}
+
+/// By this very binary, flag for flag; and so are those of the test.
+fn arguments_are_understood(helm: &Helm) {
+    let mut lines = 0;
+    for (set, files) in value_sets() {
+        let manifest = helm.template(&files, &[]);
+        let tests = manifest.of("Pod").map(|pod| &pod["spec"]);
+        let containers = tests.flat_map(|spec| {
+            let of = ["initContainers", "containers"];
+            of.into_iter().flat_map(|of| list(&spec[of]))
+        });
+        for container in containers.chain([manifest.container()]) {
+            let line = ["informerd"].into_iter().chain(texts(&container["args"]));
+            let line: Vec<&str> = line.collect();
+            let understood = Cli::try_parse_from(&line);
+            assert!(
+                understood.is_ok(),
+                "{set}: {line:?}: {:?}",
+                understood.err()
+            );
+            lines += 1;
+        }
+    }
+    assert!(lines > 20, "too little was looked at: {lines}");
 }
 
 /// In all sets: the daemon's pod and that of the test.

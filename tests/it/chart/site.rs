@@ -1,6 +1,13 @@
 //! An installed chart on the real apiserver, and callers with tokens of their own.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use informerd_support::control_plane::ControlPlane;
 use serde_json::{Value, json};
@@ -16,7 +23,27 @@ use crate::{
     cli::run::{Ended, Run, informerd},
     daemon::Daemon,
     kube::{Kube, config_map},
+    wait::until,
 };
+
+/// Few resources, and callers that are checked often.
+pub(super) const SMALL: &[&str] = &[
+    "resources=[\"configmaps\", \"pods\", \"deployments.apps\"]",
+    "access.recheckInterval=\"1s\"",
+];
+
+/// Rules to list and watch resources of the core group.
+pub(super) fn reads(resources: &[&str]) -> Value {
+    json!([{"apiGroups": [""], "resources": resources, "verbs": ["list", "watch"]}])
+}
+
+/// Waits until the pod would get traffic.
+pub(super) async fn ready(daemon: &Daemon) {
+    until("it is ready", || async {
+        daemon.page("/readyz").await.0 == 200
+    })
+    .await;
+}
 
 /// What helm has installed, in a namespace of its own.
 pub(super) struct Site {
@@ -50,7 +77,10 @@ impl Site {
             format!("ports.admin={admin}"),
             format!("service.port={grpc}"),
         ];
-        let all = ports.iter().map(String::as_str).chain(settings.iter().copied());
+        let all = ports
+            .iter()
+            .map(String::as_str)
+            .chain(settings.iter().copied());
         let all: Vec<&str> = all.flat_map(|setting| ["--set-json", setting]).collect();
         site.helm(&["install", "informerd", "helm/informerd"], &all)
             .unwrap_or_else(|error| panic!("helm install: {error}"));
@@ -90,11 +120,11 @@ impl Site {
     pub(super) async fn account(&self, name: &str, rules: Value) {
         const GROUP: &str = "rbac.authorization.k8s.io";
         let namespace = &self.namespace;
-        let named = |kind: &str, version: &str| {
-            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}})
-        };
+        let named = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
         let account = named("ServiceAccount", "v1");
-        self.kube.create("serviceaccounts", namespace, account).await;
+        self.kube
+            .create("serviceaccounts", namespace, account)
+            .await;
         let mut role = named("Role", "rbac.authorization.k8s.io/v1");
         role["rules"] = rules;
         let roles = format!("roles.{GROUP}");
@@ -139,6 +169,14 @@ impl Site {
     pub(super) async fn may(&self, verb: &str, name: &str) -> bool {
         let (resource, group) = name.split_once('.').unwrap_or((name, ""));
         let namespace = &self.namespace;
+        let mut attributes = json!({
+            "verb": verb, "group": group, "resource": resource, "namespace": namespace,
+        });
+        if resource == "namespaces" {
+            // The only one whose rule holds for one object.
+            attributes["namespace"] = json!("kube-system");
+            attributes["name"] = json!("kube-system");
+        }
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "spec": {
@@ -147,9 +185,7 @@ impl Site {
                     "system:serviceaccounts", "system:authenticated",
                     format!("system:serviceaccounts:{namespace}"),
                 ],
-                "resourceAttributes": {
-                    "verb": verb, "group": group, "resource": resource, "namespace": namespace,
-                },
+                "resourceAttributes": attributes,
             },
         });
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
@@ -158,10 +194,19 @@ impl Site {
     }
 }
 
-/// Two ports that nobody has at the moment.
+/// Two ports that nobody has and that nobody gets by chance: the pod binds them later, maybe twice,
+/// so they lie below those that systems give to outgoing connections (from 32768 on).
 fn free_ports() -> [u16; 2] {
-    let taken = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
-    taken.map(|listener| listener.local_addr().expect("bound").port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(64);
+    [(); 2].map(|()| {
+        let mut candidates = (0..20_000).map(|_| {
+            let step = NEXT.fetch_add(1, Ordering::Relaxed);
+            u16::try_from(10_000 + start.wrapping_add(step) % 20_000).expect("below 30,000")
+        });
+        let free = candidates.find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
+        free.expect("a free port")
+    })
 }
 
 /// The command line, with what a pod of a client would have.
