@@ -1,5 +1,7 @@
 //! Limits on connections, as flags.
 
+use std::time::Duration;
+
 use informerd::{client::Client, proto::v1::EventType::Modified};
 use serde_json::json;
 use tokio::{
@@ -31,7 +33,10 @@ async fn connections_are_limited_in_all_and_by_address(kind: Kind) {
     ];
     let world = World::new(kind, "limits", &["configmaps"], &flags).await;
     world.create_map("cm", json!({})).await;
-    let ask = Ask::of("configmaps").namespace(&world.namespace);
+    let calm = Duration::from_secs(120);
+    let ask = Ask::of("configmaps")
+        .namespace(&world.namespace)
+        .bookmarks(calm);
     let mut subscribers = vec![world.synced("first", &ask, 1).await];
     let unix = Client::connect(&socket).await.expect("accepted");
     let others = [
