@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, process::Stdio, sync::Arc};
 
+use clap::Parser as _;
+use informerd::runtime::Cli;
 use informerd_support::control_plane::ControlPlane;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -127,6 +129,13 @@ async fn upgrades_keep_it(helm: Helm) {
 
     let notes = run("install", &[]);
     assert!(notes.contains("helm test informerd"), "{notes}");
+    let joined = notes.replace("\\\n", " ");
+    let shown = joined.lines().map(str::trim);
+    let shown = shown.filter(|line| line.starts_with("informerd watch"));
+    let shown: Vec<Vec<&str>> = shown.map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(shown.len(), 1, "{notes}");
+    let understood = Cli::try_parse_from(&shown[0]);
+    assert!(understood.is_ok(), "{:?}", understood.err());
     let first = kube.get(&secret).await["data"].clone();
     let trusted = kube.get(&authority).await["data"].clone();
     run("upgrade", &["--set", "replicas=3"]);
