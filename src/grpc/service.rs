@@ -15,7 +15,7 @@ use tower::Service;
 
 use super::{
     Counters, Offer, admin::AdminApi, bounded::until, caller, deadline, framing,
-    objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi,
+    objects::ObjectApi, prompt::prompt, resources::ResourceApi, status, watch::WatchApi,
 };
 use crate::{
     access::Gate,
@@ -32,6 +32,8 @@ use crate::{
 
 /// What paths of this project's services begin with. They heed a drain themselves.
 const OWN: &str = "/informerd.";
+/// What paths begin with whose requests are streams. All others are of one message.
+const CONVERSATIONS: &str = "/grpc.reflection.";
 
 /// The whole gRPC surface: watch, objects, resources, admin, health and reflection.
 #[derive(Debug, Clone)]
@@ -129,6 +131,9 @@ impl Service<Request<Body>> for Api {
         let gate = self.gate.clone();
         let foreign = !request.uri().path().starts_with(OWN);
         let drained = foreign.then(|| self.drained());
+        if !request.uri().path().starts_with(CONVERSATIONS) {
+            request = request.map(prompt);
+        }
         Box::pin(async move {
             let answered = async {
                 match caller::recognise(&gate, &mut request).await {

@@ -84,6 +84,20 @@ impl Http2 {
 
     async fn exchange(&self, head: request::Builder, body: Bytes) -> Result<Answer, h2::Error> {
         let (response, _sending) = self.open(head, body).await?;
+        Self::read(response).await
+    }
+
+    /// Sends the head of a request and nothing after it, and reads the whole answer.
+    pub async fn send_head(&self, head: request::Builder) -> Result<Answer, h2::Error> {
+        let mut sender = self.sender.clone().ready().await?;
+        let request = head.body(()).expect("a request");
+        let (response, _sending) = sender.send_request(request, false)?;
+        tokio::time::timeout(PATIENCE, Self::read(response))
+            .await
+            .expect("an answer in time")
+    }
+
+    async fn read(response: h2::client::ResponseFuture) -> Result<Answer, h2::Error> {
         let (head, mut stream) = response.await?.into_parts();
         let mut bytes = BytesMut::new();
         while let Some(data) = stream.data().await {

@@ -24,6 +24,7 @@ scenarios![
     b5_b7_compression,
     b50_the_last_start_counts,
     b55_deadlines_end_calls,
+    b56_messages_that_never_come,
     b62_unknown_fields_are_ignored,
     b63_odd_metadata,
     b63_oversized_metadata,
@@ -255,6 +256,19 @@ async fn b55_deadlines_end_calls(kind: Kind) {
         let answer = client.send(head, body).await.expect(path);
         let expected = refused(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
         assert_refused(&answer, expected);
+    }
+    super::options::idle(&world).await;
+    world.finish(&quick(0)).await;
+}
+
+/// A call of headers alone, which would hold its place and what it was let in by.
+async fn b56_messages_that_never_come(kind: Kind) {
+    let world = World::new(kind, "b56", &[], &[]).await;
+    let client = Http2::connect(world.daemon.address()).await;
+    let calls = [WATCH, GET, LIST, RESOURCES].map(|path| client.send_head(client.head(path)));
+    for answer in futures::future::join_all(calls).await {
+        let answer = answer.expect("answered");
+        assert_refused(&answer, refused(Code::DeadlineExceeded, "MESSAGE_LATE"));
     }
     super::options::idle(&world).await;
     world.finish(&quick(0)).await;
