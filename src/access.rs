@@ -13,6 +13,7 @@
 //!                                     recheck, every interval ◄───────────────────┘
 //! ```
 
+mod answers;
 mod ask;
 mod bearer;
 mod cache;
@@ -23,11 +24,14 @@ mod gate;
 mod grant;
 mod identity;
 mod key;
+mod lane;
+mod pace;
 mod quota;
 mod ready;
 mod recheck;
 mod review;
 mod reviews;
+mod sparing;
 mod standing;
 #[cfg(test)]
 mod testing;
@@ -42,6 +46,7 @@ pub use gate::{Gate, Policy};
 pub use grant::{Grant, Permit};
 pub use identity::Identity;
 pub use quota::{Quota, StreamSlot};
+pub use sparing::Sparing;
 pub use standing::{Health, Watcher};
 
 use std::time::Duration;
@@ -66,6 +71,9 @@ pub enum Refusal {
     /// The apiserver could not be asked.
     #[error("the apiserver can't be asked now what you may read; try again")]
     Unverified,
+    /// The apiserver says no, and is not ready to say anything.
+    #[error("the apiserver is starting and can't tell yet what you may read; try again")]
+    Unconfirmed,
     /// The caller has too much open, or comes too often.
     #[error("{what}; the limit for one user is {limit}")]
     Exhausted {
@@ -85,7 +93,7 @@ impl Refusal {
             Self::Missing => "credentials_missing",
             Self::Invalid(_) => "credentials_invalid",
             Self::Denied(_) => "access_denied",
-            Self::Unverified => "access_unverified",
+            Self::Unverified | Self::Unconfirmed => "access_unverified",
             Self::Exhausted { .. } => "quota_exceeded",
         }
     }

@@ -1,11 +1,10 @@
-//! Answers that hold for a while, and one question at a time for each.
+//! One question at a time for each thing that is asked, and its answer for a while.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Weak},
 };
 
 use futures::{
@@ -13,161 +12,205 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
+    answers::{Answer, Answers, TTL},
     desk::Desk,
     key::Key,
+    lane::{Lane, Place},
+    pace::{Pace, Way},
     review::{LIMIT, ReviewError},
 };
 
-/// How long an answer holds, yes and no alike (the defaults of apiserver's delegated
-/// authentication and authorization).
-pub(super) const TTL: Duration = Duration::from_secs(10);
-/// Most answers that are kept.
-const CAPACITY: usize = 32 * 1024;
+/// Questions that are asked at once in each lane.
+const AT_ONCE: usize = 64;
+/// Questions that wait in the lane of calls. Each may hold a token.
+const CALLS: usize = 1024;
+/// In the other one: open streams bound by themselves what is asked about them.
+const RECHECKS: usize = 4096;
 
 type Outcome<V> = Result<V, ReviewError>;
-type Flight<V> = Shared<BoxFuture<'static, Outcome<V>>>;
+type Question<V> = BoxFuture<'static, Outcome<V>>;
 
 /// Remembers answers by [`Key`]. Errors are never remembered.
 pub(super) struct Cache<V> {
     state: Arc<Mutex<State<V>>>,
+    calls: Lane,
+    rechecks: Lane,
     desk: Desk,
 }
 
 struct State<V> {
-    answers: HashMap<Key, (V, Instant)>,
-    /// The answers, about in the order of their age. May name some that were replaced.
-    order: VecDeque<(Key, Instant)>,
-    flights: HashMap<Key, (Flight<V>, Instant)>,
-    capacity: usize,
+    answers: Answers<V>,
+    /// Nobody waits for a question in another lane, which may be a longer one.
+    flights: HashMap<(Key, Way), Flight<V>>,
+    count: u64,
 }
 
-impl<V: Clone + Send + Sync + 'static> Cache<V> {
+struct Flight<V> {
+    outcome: Shared<Question<V>>,
+    asked: Instant,
+    number: u64,
+    wanted: Weak<Wanted>,
+}
+
+/// Held by all who wait for a question; when they are gone, it is.
+type Wanted = oneshot::Sender<()>;
+
+/// What to wait for, since when it is asked, and the word that somebody does.
+type Wait<V> = (Shared<Question<V>>, Instant, Arc<Wanted>);
+
+impl<V: Answer> Cache<V> {
     pub(super) fn new(desk: Desk) -> Self {
-        Self::with_capacity(desk, CAPACITY)
+        let lanes = (Lane::new(AT_ONCE, CALLS), Lane::new(AT_ONCE, RECHECKS));
+        Self::with(desk, Answers::new(), lanes)
     }
 
-    fn with_capacity(desk: Desk, capacity: usize) -> Self {
+    fn with(desk: Desk, answers: Answers<V>, (calls, rechecks): (Lane, Lane)) -> Self {
         let state = State {
-            answers: HashMap::new(),
-            order: VecDeque::new(),
+            answers,
             flights: HashMap::new(),
-            capacity,
+            count: 0,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            calls,
+            rechecks,
             desk,
         }
     }
 
-    /// The answer and when it was asked for: one that is at most `age` old, at most [`TTL`], or a
-    /// new one by `ask`. Whoever asks the same meanwhile waits for the same answer. It is got, and
-    /// kept if `keep`, also if nobody waits any more. Cancel safe.
+    /// The answer and when it was asked for: one that is at most as old as the pace says, or a
+    /// new one by `ask`, in its turn. Whoever asks the same at the same pace meanwhile waits for
+    /// the same answer. A question that nobody waits for any more before its turn is dropped; one
+    /// that is being asked is carried on, and its answer kept if `keep`. Cancel safe.
     ///
     /// # Errors
-    /// That of `ask`; also if it takes longer than [`LIMIT`] or panics.
+    /// That of `ask`; also if it takes longer than [`LIMIT`], the wait for its turn included, if
+    /// too many wait, and if it panics.
     pub(super) async fn get(
         &self,
         key: Key,
-        age: Duration,
+        pace: Pace,
         keep: bool,
-        ask: impl FnOnce() -> BoxFuture<'static, Outcome<V>>,
+        ask: impl FnOnce() -> Question<V>,
     ) -> Result<(V, Instant), ReviewError> {
-        let (flight, asked) = {
+        let (outcome, asked, _wanted) = {
             let now = Instant::now();
-            let age = age.min(TTL);
+            let age = pace.age.min(TTL);
             let mut state = self.state.lock();
-            if let Some((value, asked)) = state.answers.get(&key)
-                && now.duration_since(*asked) <= age
-            {
-                return Ok((value.clone(), *asked));
+            if let Some(answer) = state.answers.get(&key, age, now) {
+                return Ok(answer);
             }
-            match state.flights.get(&key) {
-                Some((flight, asked)) if now.duration_since(*asked) <= age => {
-                    (flight.clone(), *asked)
-                }
-                _ => {
-                    let flight = self.launch(key, now, keep, ask());
-                    state.flights.insert(key, (flight.clone(), now));
-                    (flight, now)
-                }
+            let joined = state.flights.get(&(key, pace.way));
+            match joined.and_then(|flight| flight.join(now.checked_sub(age))) {
+                Some(wait) => wait,
+                None => self.launch(&mut state, (key, pace.way), now, keep, ask)?,
             }
         };
-        flight.await.map(|value| (value, asked))
+        outcome.await.map(|value| (value, asked))
     }
 
     fn launch(
         &self,
-        key: Key,
+        state: &mut State<V>,
+        key: (Key, Way),
         asked: Instant,
         keep: bool,
-        question: BoxFuture<'static, Outcome<V>>,
-    ) -> Flight<V> {
-        let state = self.state.clone();
-        let flight = async move {
-            let question = AssertUnwindSafe(timeout(LIMIT, question)).catch_unwind();
-            let outcome = match question.await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(ReviewError::NoAnswer(format!("none within {LIMIT:?}"))),
-                Err(_) => Err(ReviewError::Unusable("reading it failed")),
-            };
-            state
-                .lock()
-                .land(key, asked, outcome.as_ref().ok().filter(|_| keep));
+        ask: impl FnOnce() -> Question<V>,
+    ) -> Result<Wait<V>, ReviewError> {
+        let lane = match key.1 {
+            Way::Call => &self.calls,
+            Way::Recheck => &self.rechecks,
+        };
+        let place = lane.enter().ok_or(ReviewError::Crowded)?;
+        let (wanted, unwanted) = oneshot::channel();
+        let asking = in_turn(place, unwanted, ask());
+        state.count += 1;
+        let (number, home) = (state.count, self.state.clone());
+        let outcome = async move {
+            let outcome = asking.await;
+            home.lock().land(key, number, keep, &outcome, asked);
             outcome
         };
-        let flight = flight.boxed().shared();
-        self.desk.leave(flight.clone().map(drop).boxed());
-        flight
+        let (outcome, wanted) = (outcome.boxed().shared(), Arc::new(wanted));
+        self.desk.leave(outcome.clone().map(drop).boxed());
+        let flight = Flight {
+            outcome: outcome.clone(),
+            asked,
+            number,
+            wanted: Arc::downgrade(&wanted),
+        };
+        state.flights.insert(key, flight);
+        Ok((outcome, asked, wanted))
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.state.lock().answers.len()
+    pub(super) fn clear(&self) {
+        self.state.lock().answers = Answers::new();
     }
 }
 
-impl<V: Clone> State<V> {
-    fn land(&mut self, key: Key, asked: Instant, answer: Option<&V>) {
-        if self
-            .flights
-            .get(&key)
-            .is_some_and(|(_, begun)| *begun == asked)
-        {
+/// Waits for a turn, as long as anybody wants the answer, and asks.
+async fn in_turn<V>(
+    place: Place,
+    unwanted: oneshot::Receiver<()>,
+    question: Question<V>,
+) -> Outcome<V> {
+    let asking = async {
+        let turn = tokio::select! {
+            biased;
+            _ = unwanted => return Err(ReviewError::Unwanted),
+            turn = place.turn() => turn,
+        };
+        let outcome = question.await;
+        drop(turn);
+        outcome
+    };
+    let asking = AssertUnwindSafe(timeout(LIMIT, asking)).catch_unwind();
+    match asking.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(ReviewError::NoAnswer(format!("none within {LIMIT:?}"))),
+        Err(_) => Err(ReviewError::Unusable("reading it failed")),
+    }
+}
+
+impl<V: Answer> Flight<V> {
+    /// Waits with the others, if it was asked for at `since` or later and is still wanted.
+    fn join(&self, since: Option<Instant>) -> Option<Wait<V>> {
+        let fresh = since.is_none_or(|since| self.asked >= since);
+        let wanted = self.wanted.upgrade().filter(|_| fresh)?;
+        Some((self.outcome.clone(), self.asked, wanted))
+    }
+}
+
+impl<V: Answer> State<V> {
+    fn land(
+        &mut self,
+        key: (Key, Way),
+        number: u64,
+        keep: bool,
+        outcome: &Outcome<V>,
+        asked: Instant,
+    ) {
+        let flight = self.flights.get(&key);
+        if flight.is_some_and(|flight| flight.number == number) {
             self.flights.remove(&key);
         }
-        let Some(answer) = answer else { return };
-        if self
-            .answers
-            .get(&key)
-            .is_some_and(|(_, newer)| *newer > asked)
+        if let Ok(answer) = outcome
+            && keep
         {
-            return;
-        }
-        self.answers.insert(key, (answer.clone(), asked));
-        self.order.push_back((key, asked));
-        self.forget(Instant::now());
-    }
-
-    /// Lets go what no longer holds, and the oldest of what is too much.
-    fn forget(&mut self, now: Instant) {
-        while let Some((key, asked)) = self.order.front().copied() {
-            let old = now.duration_since(asked) > TTL;
-            let crowded = self.answers.len() > self.capacity;
-            if !old && !crowded && self.order.len() <= 2 * self.capacity {
-                return;
-            }
-            self.order.pop_front();
-            if self.answers.get(&key).is_some_and(|(_, at)| *at == asked) {
-                self.answers.remove(&key);
-            }
+            let now = Instant::now();
+            self.answers.keep(key.0, answer.clone(), asked, now);
         }
     }
 }
 
-impl<V> fmt::Debug for Cache<V> {
+impl<V: Answer> fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state.lock();
         f.debug_struct("Cache")
@@ -178,104 +221,4 @@ impl<V> fmt::Debug for Cache<V> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use tokio::sync::Notify;
-
-    use super::*;
-    use crate::access::desk::desk;
-
-    fn cache() -> Cache<u32> {
-        // Without a clerk: who waits does the work.
-        Cache::with_capacity(desk().0, 4)
-    }
-
-    async fn ask(cache: &Cache<u32>, key: u8, answer: Outcome<u32>) -> Outcome<u32> {
-        let asked = move || std::future::ready(answer).boxed();
-        let got = cache.get([key; 32], TTL, true, asked).await;
-        got.map(|(value, _)| value)
-    }
-
-    #[tokio::test]
-    async fn answers_are_kept_and_errors_are_not() {
-        let cache = cache();
-        let failed = Err(ReviewError::Status(500));
-        assert_eq!(ask(&cache, 1, failed.clone()).await, failed);
-        assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
-        assert_eq!(ask(&cache, 1, Ok(2)).await, Ok(1));
-        assert_eq!(ask(&cache, 2, Ok(2)).await, Ok(2));
-    }
-
-    #[tokio::test]
-    async fn whoever_wants_a_newer_answer_gets_one() {
-        let cache = cache();
-        assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
-        let later = || std::future::ready(Ok(2)).boxed();
-        tokio::task::yield_now().await;
-        let got = cache.get([1; 32], Duration::ZERO, true, later).await;
-        assert_eq!(got.map(|(value, _)| value), Ok(2));
-        assert_eq!(ask(&cache, 1, Ok(3)).await, Ok(2));
-    }
-
-    #[tokio::test]
-    async fn what_is_not_to_be_kept_is_not() {
-        let cache = cache();
-        let asked = || std::future::ready(Ok(1)).boxed();
-        let got = cache.get([1; 32], TTL, false, asked).await;
-        assert_eq!(got.map(|(value, _)| value), Ok(1));
-        assert_eq!(cache.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn the_oldest_make_room() {
-        let cache = cache();
-        for key in 0..20 {
-            assert_eq!(
-                ask(&cache, key, Ok(u32::from(key))).await,
-                Ok(u32::from(key))
-            );
-        }
-        assert_eq!(cache.len(), 4);
-        assert_eq!(ask(&cache, 19, Ok(99)).await, Ok(19));
-        assert_eq!(ask(&cache, 0, Ok(99)).await, Ok(99));
-    }
-
-    #[tokio::test]
-    async fn many_who_ask_are_one_question_that_outlives_them() {
-        let (desk, clerk) = desk();
-        let cache = Arc::new(Cache::with_capacity(desk, 4));
-        let (gate, asked) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
-        let question = || {
-            let (gate, asked) = (gate.clone(), asked.clone());
-            move || {
-                asked.fetch_add(1, Ordering::SeqCst);
-                async move {
-                    gate.notified().await;
-                    Ok(7)
-                }
-                .boxed()
-            }
-        };
-        let mut first = Box::pin(cache.get([1; 32], TTL, true, question()));
-        let second = cache.get([1; 32], TTL, true, question());
-        assert!(futures::poll!(&mut first).is_pending());
-        drop(first);
-        gate.notify_one();
-        let clerk = tokio::spawn(clerk.run());
-        assert_eq!(second.await.map(|(value, _)| value), Ok(7));
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-        drop(cache);
-        clerk
-            .await
-            .expect("the clerk goes home when nobody can come");
-    }
-
-    #[tokio::test]
-    async fn a_question_that_panics_is_an_error() {
-        let cache = cache();
-        let asked = || async { panic!("as scripted") }.boxed();
-        assert!(cache.get([1; 32], TTL, true, asked).await.is_err());
-        assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
-    }
-}
+mod tests;

@@ -13,10 +13,11 @@ use super::{
     ask::{Named, Question},
     caller::Known,
     desk::desk,
+    pace::Pace,
     quota::Quotas,
     recheck::{self, Standings},
     review::{Apiserver, Reviewer},
-    reviews::{Pace, Reviews},
+    reviews::Reviews,
     standing::{Subject, Timing},
 };
 use crate::{resource::Gvr, selector::Membership};
@@ -28,9 +29,9 @@ pub struct Policy {
     pub audiences: Vec<String>,
     /// Whether tokens that are for the apiserver itself will do as well.
     pub accept_apiserver_audience: bool,
-    /// Between two checks of an open stream. After so long without an answer it is held.
+    /// Between two checks of an open stream. After twice as long without an answer it is held.
     pub recheck_interval: Duration,
-    /// A stream whose caller can't be checked for so long ends.
+    /// How long an open stream may then go unchecked, counted from when a check was due.
     pub recheck_outage: Duration,
     /// What one user may have at once.
     pub quota: Quota,
@@ -119,10 +120,11 @@ impl Gate {
         }
     }
 
-    /// Decides whether a caller has the right `R` to a scope.
+    /// Decides whether a caller has the right `R` to a scope. The caller is recognised once more:
+    /// what it asks may have come long after its call began.
     ///
     /// # Errors
-    /// [`Refusal::Denied`], [`Refusal::Unverified`]. Cancel safe.
+    /// All but [`Refusal::Exhausted`]. Cancel safe.
     pub async fn permit<R: Right>(
         &self,
         caller: &Caller,
@@ -134,25 +136,22 @@ impl Gate {
         let known = known(caller)?;
         let questions = Question::all::<R>(&scope);
         let reviews = &guard.reviews;
-        let asked = reviews.may(&known.identity, &questions, Pace::CALL).await?;
+        let (known, asked) = reviews.decide(known, &questions, Pace::CALL).await?;
         if !R::LASTS {
             return Ok(Permit::new(scope, None));
         }
-        let phase = reviews.caller_key(known);
+        let phase = reviews.caller_key(&known);
         let key = reviews.standing_key(&phase, &questions);
-        let subject = Subject {
-            known: known.clone(),
-            questions,
-        };
+        let subject = Subject { known, questions };
         let standing = guard.standings.join(key, phase, subject, asked);
         Ok(Permit::new(scope, Some(standing)))
     }
 
     /// Whether a caller may follow all objects of a resource in one of these namespaces; in the
-    /// whole cluster if there are none.
+    /// whole cluster if there are none. As in [`Gate::permit`], the caller is recognised once more.
     ///
     /// # Errors
-    /// [`Refusal::Unverified`]. Cancel safe.
+    /// All but [`Refusal::Denied`] and [`Refusal::Exhausted`]. Cancel safe.
     pub async fn may_subscribe<S: AsRef<str>>(
         &self,
         caller: &Caller,
@@ -173,7 +172,7 @@ impl Gate {
         };
         for place in places {
             let questions = Question::within::<Subscribe>(&scope, place);
-            let may = guard.reviews.may(&known.identity, &questions, Pace::CALL);
+            let may = guard.reviews.decide(known, &questions, Pace::CALL);
             match may.await {
                 Ok(_) => return Ok(true),
                 Err(Refusal::Denied(_)) => {}
@@ -183,10 +182,11 @@ impl Gate {
         Ok(false)
     }
 
-    /// Decides about a path that is no resource, such as `/informerd/admin/upstreams`.
+    /// Decides about a path that is no resource, such as `/informerd/admin/upstreams`. As in
+    /// [`Gate::permit`], the caller is recognised once more.
     ///
     /// # Errors
-    /// [`Refusal::Denied`], [`Refusal::Unverified`]. Cancel safe.
+    /// All but [`Refusal::Exhausted`]. Cancel safe.
     pub async fn visit(
         &self,
         caller: &Caller,
@@ -198,9 +198,8 @@ impl Gate {
         };
         let path = path.to_owned();
         let question = [Question::Path { path, verb }];
-        let identity = &known(caller)?.identity;
-        let asked = guard.reviews.may(identity, &question, Pace::CALL).await;
-        asked.map(drop)
+        let decided = guard.reviews.decide(known(caller)?, &question, Pace::CALL);
+        decided.await.map(drop)
     }
 
     /// Tries whether callers can be checked at all.
@@ -211,6 +210,14 @@ impl Gate {
         match &self.guard {
             None => Ok(()),
             Some(guard) => guard.reviews.probe().await.map_err(|e| e.to_string()),
+        }
+    }
+
+    /// As if all answers had become too old.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        if let Some(guard) = &self.guard {
+            guard.reviews.forget();
         }
     }
 

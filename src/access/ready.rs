@@ -9,12 +9,18 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::review::{ReviewError, Reviewer};
+use super::{
+    answers::Answer,
+    review::{ReviewError, Reviewer},
+};
 
 /// How long the word that an apiserver is ready is good for the answers that follow it.
 const LASTS: Duration = Duration::from_secs(2);
+/// How long it may take to make sure of a no. Shorter than an answer may, so that the no is not
+/// lost with it.
+const CONFIRMED: Duration = Duration::from_secs(3);
 
 /// When the apiserver was last known to be ready.
 #[derive(Debug, Clone, Default)]
@@ -25,24 +31,28 @@ impl Ready {
     /// when it was asked.
     ///
     /// # Errors
-    /// Those of asking; [`ReviewError::Starting`].
-    pub(super) async fn sure<T>(
+    /// Those of asking; [`ReviewError::Unconfirmed`] after a no, whatever keeps it from being
+    /// confirmed.
+    pub(super) async fn sure<T: Answer>(
         &self,
         reviewer: &dyn Reviewer,
         ask: impl Fn() -> BoxFuture<'static, Result<T, ReviewError>>,
-        is_no: impl Fn(&T) -> bool,
     ) -> Result<T, ReviewError> {
         let asked = Instant::now();
         let answer = ask().await?;
-        if !is_no(&answer) || self.held(asked) {
+        if !answer.is_no() || self.held(asked) {
             return Ok(answer);
         }
-        let begun = Instant::now();
-        if !reviewer.ready().await? {
-            return Err(ReviewError::Starting);
-        }
-        *self.0.lock() = Some(begun);
-        ask().await
+        let again = async {
+            let begun = Instant::now();
+            if !reviewer.ready().await? {
+                return Err(ReviewError::Unconfirmed);
+            }
+            *self.0.lock() = Some(begun);
+            ask().await
+        };
+        let again = timeout(CONFIRMED, again).await.ok();
+        again.and_then(Result::ok).ok_or(ReviewError::Unconfirmed)
     }
 
     /// Whether the apiserver was known to be ready shortly before.

@@ -10,11 +10,12 @@ use std::{
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{
     key::Key,
-    reviews::{Pace, Reviews},
+    pace::Pace,
+    reviews::Reviews,
     standing::{Standing, Subject, Timing},
 };
 
@@ -59,7 +60,7 @@ impl Standings {
         asked: Instant,
     ) -> Arc<Standing> {
         let home = Arc::downgrade(self);
-        let new = Arc::new(Standing::new(key, phase, subject, home));
+        let new = Arc::new(Standing::new(key, phase, subject, asked, home));
         // What is not kept is dropped after the lock, which it takes itself.
         let (standing, _spare) = {
             let mut state = self.state.lock();
@@ -75,7 +76,7 @@ impl Standings {
                 }
             }
         };
-        standing.heard(Ok(()), asked, self.timing);
+        standing.heard(Ok(asked), Instant::now(), self.timing);
         standing
     }
 
@@ -105,6 +106,13 @@ impl Standings {
         if turn > now { turn } else { turn + interval }
     }
 
+    fn ticks(&self) -> Interval {
+        let tick = (self.timing.interval / 20).clamp(Duration::from_millis(10), TICK);
+        let mut ticks = tokio::time::interval(tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
     /// Takes one that is due.
     fn take(&self, now: Instant) -> Option<Arc<Standing>> {
         loop {
@@ -123,17 +131,12 @@ impl Standings {
     }
 
     /// Notes the outcome of a check, and when the next one is due.
-    fn checked(
-        &self,
-        standing: &Arc<Standing>,
-        outcome: Result<(), super::Refusal>,
-        begun: Instant,
-    ) {
-        standing.heard(outcome, begun, self.timing);
+    fn checked(&self, standing: &Arc<Standing>, outcome: Result<Instant, super::Refusal>) {
+        let now = Instant::now();
+        standing.heard(outcome, now, self.timing);
         if standing.is_over() {
             return;
         }
-        let now = Instant::now();
         let due = if standing.is_failing() {
             let wait = (self.timing.interval / 6).min(RETRY);
             now + wait.mul_f64(0.5 + fastrand::f64() / 2.0)
@@ -141,6 +144,17 @@ impl Standings {
             self.next(standing, now)
         };
         self.state.lock().schedule(due, standing);
+    }
+
+    /// Holds and ends what has had no answer for too long, whatever becomes of the checks.
+    fn age(&self, now: Instant) {
+        let all: Vec<_> = {
+            let state = self.state.lock();
+            state.by_key.values().filter_map(Weak::upgrade).collect()
+        };
+        for standing in all {
+            standing.age(now, self.timing);
+        }
     }
 
     #[cfg(test)]
@@ -156,13 +170,14 @@ impl State {
     }
 }
 
-/// Asks again and again. Runs for ever.
+/// Asks again and again, and counts the time without an answer. Runs for ever.
 pub(super) async fn run(standings: Arc<Standings>, reviews: Arc<Reviews>) {
-    let interval = standings.timing.interval;
-    let tick = (interval / 20).clamp(Duration::from_millis(10), TICK);
-    let pace = Pace::recheck(interval);
-    let mut ticks = tokio::time::interval(tick);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::join!(ask(&standings, &reviews), count(&standings));
+}
+
+async fn ask(standings: &Standings, reviews: &Reviews) {
+    let pace = Pace::recheck(standings.timing.interval);
+    let mut ticks = standings.ticks();
     let mut running = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -172,16 +187,23 @@ pub(super) async fn run(standings: Arc<Standings>, reviews: Arc<Reviews>) {
         while running.len() < AT_ONCE
             && let Some(standing) = standings.take(Instant::now())
         {
-            running.push(check(&standings, &reviews, standing, pace));
+            running.push(check(standings, reviews, standing, pace));
         }
     }
 }
 
+async fn count(standings: &Standings) {
+    let mut ticks = standings.ticks();
+    loop {
+        ticks.tick().await;
+        standings.age(Instant::now());
+    }
+}
+
 async fn check(standings: &Standings, reviews: &Reviews, standing: Arc<Standing>, pace: Pace) {
-    let begun = Instant::now();
     let Subject { known, questions } = &standing.subject;
-    let outcome = reviews.still(known, questions, pace).await;
-    standings.checked(&standing, outcome, begun);
+    let decided = reviews.decide(known, questions, pace).await;
+    standings.checked(&standing, decided.map(|(_, asked)| asked));
 }
 
 impl fmt::Debug for Standings {

@@ -34,9 +34,15 @@ pub(super) enum ReviewError {
     /// There is no answer in time, or no connection.
     #[error("no answer to a review: {0}")]
     NoAnswer(String),
-    /// It says no, and is not ready to say anything.
-    #[error("the apiserver is starting, and does not know yet who may what")]
-    Starting,
+    /// It says no, and is not known to be ready to say anything.
+    #[error("the apiserver says no before it is ready, when it does not know who may what")]
+    Unconfirmed,
+    /// Too many others wait for one.
+    #[error("too many reviews wait for their turn")]
+    Crowded,
+    /// Whoever asked has left before the turn came.
+    #[error("nobody waits for the review")]
+    Unwanted,
     /// The answer is none that can be understood.
     #[error("the answer to a review can't be used: {0}")]
     Unusable(&'static str),

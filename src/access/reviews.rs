@@ -6,54 +6,34 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
-use parking_lot::Mutex;
-use tokio::{sync::Semaphore, time::Instant};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use tokio::time::{Instant, timeout};
 
 use super::{
-    Bearer, Credential, Identity, Refusal,
+    Bearer, Credential, Identity, Refusal, Sparing,
+    answers::Answer,
     ask::Question,
-    cache::{Cache, TTL},
+    cache::Cache,
     caller::Known,
     certificate,
     desk::Desk,
     key::{Key, Keyring},
+    pace::Pace,
     ready::Ready,
-    review::{ReviewError, Reviewer, access_spec},
+    review::{LIMIT, ReviewError, Reviewer, access_spec},
 };
 
-/// Reviews that are asked for at once, on behalf of callers and of open streams each, so that
-/// neither keeps the other from being served.
-const LANES: usize = 64;
+/// How long all reviews may take that one decision needs.
+const DECISION: Duration = Duration::from_secs(2 * LIMIT.as_secs());
 /// Questions of one call that are asked at once.
 const PER_CALL: usize = 8;
 /// Answers to longer questions are not kept: their length is the caller's choice (as in
 /// apiserver's `plugin/pkg/authorizer/webhook`).
 const MAX_KEPT: usize = 10_000;
-/// A failure of the same kind is told so often at most.
+/// Failures are told so often at most.
 const COMPLAINT: Duration = Duration::from_secs(10);
-
-/// How fresh answers have to be, and whose turn it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    age: Duration,
-    again: bool,
-}
-
-impl Pace {
-    /// For a new call.
-    pub(super) const CALL: Self = Self {
-        age: TTL,
-        again: false,
-    };
-
-    /// For an open stream: so fresh that little is added to the interval, and old enough for all
-    /// streams of a caller to share.
-    pub(super) fn recheck(interval: Duration) -> Self {
-        let age = (interval / 10).min(Duration::from_secs(2));
-        Self { age, again: true }
-    }
-}
+/// So is that callers are turned away as too many.
+const CROWD: Duration = Duration::from_secs(1);
 
 /// Asks the apiserver, remembers what it said.
 pub(super) struct Reviews {
@@ -66,8 +46,8 @@ pub(super) struct Reviews {
     accept_apiserver: bool,
     tokens: Cache<Option<Arc<Identity>>>,
     decisions: Cache<bool>,
-    lanes: [Arc<Semaphore>; 2],
-    complained: Mutex<Option<Instant>>,
+    complaints: Sparing,
+    crowd: Sparing,
 }
 
 impl Reviews {
@@ -85,8 +65,8 @@ impl Reviews {
             accept_apiserver,
             tokens: Cache::new(desk.clone()),
             decisions: Cache::new(desk.clone()),
-            lanes: [LANES; 2].map(|permits| Arc::new(Semaphore::new(permits))),
-            complained: Mutex::default(),
+            complaints: Sparing::new(1, COMPLAINT),
+            crowd: Sparing::new(1, CROWD),
         }
     }
 
@@ -147,18 +127,19 @@ impl Reviews {
         let ask = || {
             let (bearer, audiences) = (bearer.clone(), audiences.to_vec());
             let review = move |reviewer: &dyn Reviewer| reviewer.token(&bearer, &audiences);
-            let known = self.in_turn(pace, review, Option::is_none);
+            let known = self.sure(review);
             Box::pin(async { Ok(known.await?.map(Arc::new)) }) as BoxFuture<'static, _>
         };
-        let answer = self.tokens.get(key, pace.age, true, ask).await;
+        let answer = self.tokens.get(key, pace, true, ask).await;
         answer.map_err(|error| self.unverified(&error))
     }
 
     /// Whether a user may all of these things; gives when the oldest answer was asked for.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] for the first one that it may not; [`Refusal::Unverified`]. Cancel safe.
-    pub(super) async fn may(
+    /// [`Refusal::Denied`] for the first one that it may not, even if others have no answer. That
+    /// there is none, otherwise. Cancel safe.
+    async fn may(
         &self,
         identity: &Identity,
         questions: &[Question],
@@ -168,12 +149,24 @@ impl Reviews {
         for question in questions {
             answers.push(self.allowed(identity, question, pace).boxed());
         }
-        let mut answers = stream::iter(answers).buffered(PER_CALL);
-        let mut oldest = Instant::now();
-        while let Some(answer) = answers.next().await {
-            oldest = oldest.min(answer?);
+        let mut answers = answers.into_iter();
+        let mut asked: FuturesOrdered<_> = answers.by_ref().take(PER_CALL).collect();
+        let mut outcome = Ok(Instant::now());
+        while let Some(answer) = asked.next().await {
+            match (answer, &mut outcome) {
+                (Ok(asked), Ok(oldest)) => *oldest = asked.min(*oldest),
+                (Err(refusal @ Refusal::Denied(_)), _) => return Err(refusal),
+                (Err(refusal), Ok(_)) => outcome = Err(refusal),
+                // A no that is not confirmed says more than none.
+                (Err(Refusal::Unconfirmed), Err(_)) => outcome = Err(Refusal::Unconfirmed),
+                (_, Err(_)) => {}
+            }
+            // What is under way may still be a no; after a failure nothing more is begun.
+            if outcome.is_ok() {
+                asked.extend(answers.next());
+            }
         }
-        Ok(oldest)
+        outcome
     }
 
     /// Whether a user may do one thing; gives when that was asked for.
@@ -202,27 +195,38 @@ impl Reviews {
         let ask = || {
             let (identity, question) = (identity.clone(), question.clone());
             let review = move |reviewer: &dyn Reviewer| reviewer.access(&identity, &question);
-            self.in_turn(pace, review, |allowed| !allowed)
+            self.sure(review)
         };
-        let answer = self.decisions.get(key, pace.age, keep, ask).await;
+        let answer = self.decisions.get(key, pace, keep, ask).await;
         answer.map_err(|error| self.unverified(&error))
     }
 
-    /// Whether somebody who was let in would still be.
+    /// Whether somebody who was recognised still is, and may all of these things: who that is now,
+    /// and when the oldest answer was asked for.
     ///
     /// # Errors
-    /// Why not. Cancel safe.
-    pub(super) async fn still(
+    /// Why not. No answer within [`DECISION`] is none. Cancel safe.
+    pub(super) async fn decide(
         &self,
         known: &Known,
         questions: &[Question],
         pace: Pace,
-    ) -> Result<(), Refusal> {
-        let (identity, _) = self.who(&known.credential, pace).await?;
-        if !identity.is_same_user(&known.identity) {
-            return Err(Refusal::Invalid("the token now stands for another user"));
-        }
-        self.may(&identity, questions, pace).await.map(drop)
+    ) -> Result<(Known, Instant), Refusal> {
+        let decision = async {
+            let (identity, recognised) = self.who(&known.credential, pace).await?;
+            if !identity.is_same_user(&known.identity) {
+                return Err(Refusal::Invalid("the token now stands for another user"));
+            }
+            let decided = self.may(&identity, questions, pace).await?;
+            let credential = known.credential.clone();
+            let known = Known {
+                credential,
+                identity,
+            };
+            Ok((known, recognised.min(decided)))
+        };
+        let late = |_| Refusal::Unverified;
+        timeout(DECISION, decision).await.map_err(late)?
     }
 
     /// By what a caller's open streams are told apart from those of others.
@@ -240,34 +244,38 @@ impl Reviews {
         self.keyring.key([&caller[..], asked.as_bytes()])
     }
 
-    /// Puts a review into its lane. A no is one of an apiserver that knows what it says.
-    fn in_turn<T: Send + 'static>(
+    /// A review whose no is one of an apiserver that knows what it says.
+    fn sure<T: Answer>(
         &self,
-        pace: Pace,
         review: impl Fn(&dyn Reviewer) -> BoxFuture<'static, Result<T, ReviewError>>
         + Send
         + Sync
         + 'static,
-        is_no: impl Fn(&T) -> bool + Send + Sync + 'static,
     ) -> BoxFuture<'static, Result<T, ReviewError>> {
-        let lane = self.lanes[usize::from(pace.again)].clone();
         let (reviewer, ready) = (self.reviewer.clone(), self.ready.clone());
         Box::pin(async move {
-            let turn = lane.acquire().await;
-            let _turn = turn.expect("the semaphore is never closed");
             let reviewer = &*reviewer;
-            ready.sure(reviewer, || review(reviewer), is_no).await
+            ready.sure(reviewer, || review(reviewer)).await
         })
     }
 
     fn unverified(&self, error: &ReviewError) -> Refusal {
-        let now = Instant::now();
-        let mut complained = self.complained.lock();
-        if complained.is_none_or(|last| now.duration_since(last) >= COMPLAINT) {
-            *complained = Some(now);
+        let now = std::time::Instant::now();
+        if *error == ReviewError::Crowded {
+            if let Some(before) = self.crowd.tell(now) {
+                let reviews = before + 1;
+                tracing::warn!(
+                    reviews,
+                    "too many callers wait to be checked, others are turned away"
+                );
+            }
+        } else if self.complaints.tell(now).is_some() {
             tracing::warn!(%error, "callers can't be checked, new ones are turned away");
         }
-        Refusal::Unverified
+        match error {
+            ReviewError::Unconfirmed => Refusal::Unconfirmed,
+            _ => Refusal::Unverified,
+        }
     }
 
     /// Asks once for each kind of review, past the caches.
@@ -277,9 +285,7 @@ impl Reviews {
     pub(super) async fn probe(&self) -> Result<(), ReviewError> {
         let limited = |review: BoxFuture<'static, Result<(), ReviewError>>| async {
             let late = |_| ReviewError::NoAnswer("none in time".to_owned());
-            tokio::time::timeout(super::review::LIMIT, review)
-                .await
-                .map_err(late)?
+            timeout(LIMIT, review).await.map_err(late)?
         };
         let bearer = Bearer::new("informerd-self-test").expect("it is well formed");
         let token = self.reviewer.token(&bearer, &self.audiences);
@@ -294,6 +300,13 @@ impl Reviews {
         };
         let access = self.reviewer.access(&nobody, &question);
         limited(Box::pin(async { access.await.map(drop) })).await
+    }
+
+    /// As if all answers had become too old.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.tokens.clear();
+        self.decisions.clear();
     }
 }
 

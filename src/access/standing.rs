@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -35,10 +35,22 @@ const ENDED: u8 = 2;
 /// How long what is allowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
-    /// Between two checks; after so long without an answer streams are held.
+    /// Between two checks.
     pub(super) interval: Duration,
-    /// Without an answer for so long streams end.
+    /// How long streams may be held.
     pub(super) outage: Duration,
+}
+
+impl Timing {
+    /// A stream whose last good answer is older is held: a check has failed, or did not happen.
+    fn hold(self) -> Duration {
+        self.interval.saturating_mul(2)
+    }
+
+    /// One whose last good answer is older than this ends.
+    fn end(self) -> Duration {
+        self.interval.saturating_add(self.outage)
+    }
 }
 
 /// What is checked again.
@@ -59,23 +71,39 @@ pub(super) struct Standing {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     refusal: Option<Refusal>,
-    /// Since when there has been no answer.
-    failing: Option<Instant>,
+    /// When the oldest of the answers was asked for by which it is good.
+    good_since: Instant,
+    /// When a check last brought no answer. Answers that were asked for earlier don't count.
+    failed: Option<Instant>,
+    /// Whether that was a no, of an apiserver that may not know.
+    doubted: bool,
     watchers: Slab<Option<Waker>>,
 }
 
 impl Standing {
-    pub(super) fn new(key: Key, phase: Key, subject: Subject, home: Weak<Standings>) -> Self {
+    pub(super) fn new(
+        key: Key,
+        phase: Key,
+        subject: Subject,
+        asked: Instant,
+        home: Weak<Standings>,
+    ) -> Self {
+        let state = State {
+            refusal: None,
+            good_since: asked,
+            failed: None,
+            doubted: false,
+            watchers: Slab::new(),
+        };
         Self {
             key,
             phase,
             subject,
             home,
             health: AtomicU8::new(GOOD),
-            state: Mutex::default(),
+            state: Mutex::new(state),
         }
     }
 
@@ -95,33 +123,51 @@ impl Standing {
         }
     }
 
-    /// Takes the outcome of a check that began at `begun`.
-    pub(super) fn heard(&self, outcome: Result<(), Refusal>, begun: Instant, timing: Timing) {
+    /// Takes what a check has come to by `now`: that all is allowed, by answers asked for at some
+    /// time or later, or why not.
+    pub(super) fn heard(&self, outcome: Result<Instant, Refusal>, now: Instant, timing: Timing) {
         let mut state = self.state.lock();
-        if self.is_over() {
+        match outcome {
+            Ok(asked) if state.failed.is_some_and(|failed| asked < failed) => {}
+            Ok(asked) => {
+                state.good_since = asked.max(state.good_since);
+                state.failed = None;
+                state.doubted = false;
+            }
+            Err(Refusal::Unverified) => state.failed = Some(now),
+            Err(Refusal::Unconfirmed) => {
+                state.failed = Some(now);
+                state.doubted = true;
+            }
+            Err(refusal) => return self.turn(state, ENDED, Some(refusal)),
+        }
+        self.settle(state, now, timing);
+    }
+
+    /// Lets time pass.
+    pub(super) fn age(&self, now: Instant, timing: Timing) {
+        self.settle(self.state.lock(), now, timing);
+    }
+
+    fn settle(&self, state: MutexGuard<'_, State>, now: Instant, timing: Timing) {
+        let age = now.saturating_duration_since(state.good_since);
+        if age > timing.end() {
+            self.turn(state, ENDED, Some(Refusal::Unverified));
+        } else if age > timing.hold() || state.doubted {
+            self.turn(state, HELD, None);
+        } else {
+            self.turn(state, GOOD, None);
+        }
+    }
+
+    /// Becomes what it is from now on, and wakes all if that is news. An end is for good.
+    fn turn(&self, mut state: MutexGuard<'_, State>, next: u8, refusal: Option<Refusal>) {
+        let before = self.health.load(Ordering::Acquire);
+        if before == ENDED || before == next {
             return;
         }
-        let next = match outcome {
-            Ok(()) => {
-                state.failing = None;
-                GOOD
-            }
-            Err(Refusal::Unverified) => {
-                let since = *state.failing.get_or_insert(begun);
-                match begun.duration_since(since) {
-                    failing if failing >= timing.outage => ENDED,
-                    failing if failing >= timing.interval => HELD,
-                    _ => self.health.load(Ordering::Acquire),
-                }
-            }
-            Err(_) => ENDED,
-        };
-        if next == ENDED {
-            state.refusal = outcome.err();
-        }
-        if self.health.swap(next, Ordering::AcqRel) == next {
-            return;
-        }
+        state.refusal = refusal;
+        self.health.store(next, Ordering::Release);
         let wake: Vec<_> = state
             .watchers
             .iter()
@@ -133,7 +179,12 @@ impl Standing {
 
     /// Whether the last check has brought no answer.
     pub(super) fn is_failing(&self) -> bool {
-        self.state.lock().failing.is_some()
+        self.state.lock().failed.is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn good_since(&self) -> Instant {
+        self.state.lock().good_since
     }
 }
 

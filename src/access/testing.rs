@@ -22,7 +22,15 @@ struct State {
     tokens: BTreeMap<String, (String, Identity)>,
     /// Pairs of user and resource.
     allowed: Vec<(String, String)>,
+    /// Pairs of group and resource.
+    allowed_groups: Vec<(String, String)>,
     down: bool,
+    /// Reviews are never answered.
+    hang: bool,
+    /// The verb about which reviews fail.
+    fails: &'static str,
+    /// Whether it can't be asked if it is ready.
+    mute: bool,
     /// Not ready, and it denies everything.
     starting: bool,
     asked_ready: u32,
@@ -64,6 +72,31 @@ impl Script {
         self.0.lock().down = down;
     }
 
+    pub(super) fn allow_group(&self, group: &str, resource: &str) {
+        let pair = (group.to_owned(), resource.to_owned());
+        self.0.lock().allowed_groups.push(pair);
+    }
+
+    pub(super) fn join_group(&self, token: &str, group: &str) {
+        let mut state = self.0.lock();
+        let (_, identity) = state.tokens.get_mut(token).expect("a known token");
+        identity.groups.push(group.to_owned());
+    }
+
+    pub(super) fn hang(&self, hang: bool) {
+        self.0.lock().hang = hang;
+    }
+
+    /// Reviews about a verb fail from now on.
+    pub(super) fn fail(&self, verb: &'static str) {
+        self.0.lock().fails = verb;
+    }
+
+    /// Whether it says if it is ready.
+    pub(super) fn readiness(&self, answers: bool) {
+        self.0.lock().mute = !answers;
+    }
+
     /// Like an apiserver that serves and does not know its roles yet.
     pub(super) fn starting(&self, starting: bool) {
         self.0.lock().starting = starting;
@@ -98,14 +131,17 @@ impl Reviewer for Script {
             true => Err(ReviewError::Status(503)),
             false => Ok(meant.map(|(_, identity)| identity.clone())),
         };
-        std::future::ready(answer).boxed()
+        say(state.hang, answer)
     }
 
     fn ready(&self) -> BoxFuture<'static, Result<bool, ReviewError>> {
         let mut state = self.0.lock();
         state.asked_ready += 1;
-        let ready = !state.starting;
-        std::future::ready(Ok(ready)).boxed()
+        let ready = match state.mute {
+            true => Err(ReviewError::Status(429)),
+            false => Ok(!state.starting),
+        };
+        std::future::ready(ready).boxed()
     }
 
     fn access(
@@ -120,11 +156,29 @@ impl Reviewer for Script {
         let mut state = self.0.lock();
         state.access_reviews += 1;
         let asked = (identity.username.clone(), resource.to_owned());
-        let answer = match state.down {
+        let mut groups = identity.groups.iter();
+        let allowed = state.allowed.contains(&asked)
+            || groups.any(|group| {
+                let pair = (group.clone(), resource.to_owned());
+                state.allowed_groups.contains(&pair)
+            });
+        let fails = spec["resourceAttributes"]["verb"] == state.fails;
+        let answer = match state.down || fails {
             true => Err(ReviewError::Status(503)),
-            false => Ok(!state.starting && state.allowed.contains(&asked)),
+            false => Ok(!state.starting && allowed),
         };
-        std::future::ready(answer).boxed()
+        say(state.hang, answer)
+    }
+}
+
+/// An answer, or for ever none.
+fn say<T: Send + 'static>(
+    hang: bool,
+    answer: Result<T, ReviewError>,
+) -> BoxFuture<'static, Result<T, ReviewError>> {
+    match hang {
+        true => std::future::pending().boxed(),
+        false => std::future::ready(answer).boxed(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The gate as a whole, before a scripted apiserver.
 
-use std::{sync::Arc, task::Waker, time::Duration};
+mod standing;
+
+use std::{sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
 use super::{
-    testing::{INTERVAL, Script, bearer, everything, gate, policy},
+    testing::{Script, bearer, everything, gate, policy},
     *,
 };
 use crate::resource::{Gvr, ResourceInfo};
@@ -124,176 +126,6 @@ async fn streams_of_a_caller_that_ask_the_same_share_a_standing() {
     assert_eq!(gate.standings(), 0);
 }
 
-/// Counts its wakes.
-fn counter() -> (Arc<Wakes>, Waker) {
-    let wakes = Arc::new(Wakes::default());
-    (wakes.clone(), wakes.into())
-}
-
-#[derive(Default)]
-struct Wakes(std::sync::atomic::AtomicU32);
-
-impl Wakes {
-    fn count(&self) -> u32 {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
-    }
-}
-
-impl std::task::Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-    }
-}
-
-/// The standing of a stream, told outcomes at chosen times.
-struct Stream {
-    permit: Permit<Subscribe>,
-    watcher: Watcher,
-    began: Instant,
-    wakes: Arc<Wakes>,
-    waker: Waker,
-}
-
-impl Stream {
-    async fn open(gate: &Gate) -> Self {
-        let jane = gate.caller(bearer("t-jane")).await.expect("known");
-        let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
-        let permit = permit.expect("allowed");
-        let watcher = Watcher::new(permit.standing());
-        let (wakes, waker) = counter();
-        let mut stream = Self {
-            permit,
-            watcher,
-            began: Instant::now(),
-            wakes,
-            waker,
-        };
-        assert_eq!(stream.health(), Health::Good);
-        stream
-    }
-
-    fn health(&mut self) -> Health {
-        self.watcher.poll(&self.waker)
-    }
-
-    fn hears(&mut self, outcome: Result<(), Refusal>, after: Duration) -> (Health, u32) {
-        let timing = standing::Timing {
-            interval: INTERVAL,
-            outage: Duration::from_secs(600),
-        };
-        let standing = self.permit.standing().expect("reviewed");
-        standing.heard(outcome, self.began + after, timing);
-        (self.health(), self.wakes.count())
-    }
-}
-
-#[tokio::test]
-async fn an_outage_holds_a_stream_and_then_ends_it() {
-    let (gate, _work) = gate(&script(), &policy());
-    let mut stream = Stream::open(&gate).await;
-    let (seconds, down) = (Duration::from_secs, || Err(Refusal::Unverified));
-    assert_eq!(stream.hears(Ok(()), seconds(30)), (Health::Good, 0));
-    assert_eq!(stream.hears(down(), seconds(60)), (Health::Good, 0));
-    assert_eq!(stream.hears(down(), seconds(89)), (Health::Good, 0));
-    assert_eq!(stream.hears(down(), seconds(90)), (Health::Held, 1));
-    assert_eq!(stream.hears(down(), seconds(95)), (Health::Held, 1));
-    assert_eq!(stream.hears(Ok(()), seconds(100)), (Health::Good, 2));
-    assert_eq!(stream.hears(down(), seconds(130)), (Health::Good, 2));
-    assert_eq!(stream.hears(down(), seconds(170)), (Health::Held, 3));
-    assert_eq!(stream.hears(down(), seconds(729)), (Health::Held, 3));
-    let ended = Health::Ended(Refusal::Unverified);
-    assert_eq!(stream.hears(down(), seconds(730)), (ended.clone(), 4));
-    assert_eq!(stream.hears(Ok(()), seconds(740)), (ended, 4), "for good");
-}
-
-#[tokio::test]
-async fn a_refusal_ends_a_stream_at_once_and_a_new_one_has_a_standing_of_its_own() {
-    let (gate, _work) = gate(&script(), &policy());
-    let mut stream = Stream::open(&gate).await;
-    let denied = Refusal::Denied("no".into());
-    let heard = stream.hears(Err(denied.clone()), Duration::from_secs(1));
-    assert_eq!(heard, (Health::Ended(denied.clone()), 1));
-    let mut other = Stream::open(&gate).await;
-    assert_eq!(other.health(), Health::Good);
-    drop(other);
-    assert_eq!(stream.health(), Health::Ended(denied));
-}
-
-/// Does the gate's work until a stream's health is another.
-async fn until_changed(stream: &mut Stream, work: impl Future<Output = ()> + Unpin) -> Health {
-    let before = stream.health();
-    let changed = std::future::poll_fn(|context| {
-        let now = stream.watcher.poll(context.waker());
-        match now == before {
-            true => std::task::Poll::Pending,
-            false => std::task::Poll::Ready(now),
-        }
-    });
-    tokio::select! {
-        () = work => panic!("the work never ends"),
-        health = changed => health,
-    }
-}
-
-fn hasty() -> Policy {
-    Policy {
-        recheck_interval: Duration::from_millis(100),
-        ..policy()
-    }
-}
-
-#[tokio::test]
-async fn a_revoked_right_ends_the_stream() {
-    let script = script();
-    let (gate, work) = gate(&script, &hasty());
-    let mut stream = Stream::open(&gate).await;
-    script.revoke("jane");
-    let Health::Ended(refusal) = until_changed(&mut stream, work).await else {
-        panic!("not ended");
-    };
-    assert_eq!(
-        refusal.to_string(),
-        r#"user "jane" cannot list resource "pods" in API group "" at the cluster scope"#
-    );
-}
-
-#[tokio::test]
-async fn a_token_that_is_no_more_ends_the_stream() {
-    let script = script();
-    let (gate, work) = gate(&script, &hasty());
-    let mut stream = Stream::open(&gate).await;
-    script.forget("t-jane");
-    let health = until_changed(&mut stream, work).await;
-    assert!(
-        matches!(health, Health::Ended(Refusal::Invalid(_))),
-        "{health:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_token_that_changes_hands_ends_the_stream() {
-    let script = script();
-    let (gate, work) = gate(&script, &hasty());
-    let mut stream = Stream::open(&gate).await;
-    script.token("t-jane", "informerd", "joe");
-    let health = until_changed(&mut stream, work).await;
-    assert!(
-        matches!(health, Health::Ended(Refusal::Invalid(_))),
-        "{health:?}"
-    );
-}
-
-#[tokio::test]
-async fn an_outage_is_noticed_and_its_end_too() {
-    let script = script();
-    let (gate, mut work) = gate(&script, &hasty());
-    let mut stream = Stream::open(&gate).await;
-    script.down(true);
-    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Held);
-    script.down(false);
-    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Good);
-}
-
 #[tokio::test]
 async fn the_streams_of_a_caller_are_checked_together() {
     let script = script();
@@ -310,31 +142,6 @@ async fn the_streams_of_a_caller_are_checked_together() {
 }
 
 #[tokio::test]
-async fn a_no_counts_only_from_an_apiserver_that_is_ready() {
-    let script = script();
-    let (gate, mut work) = gate(&script, &hasty());
-    let mut stream = Stream::open(&gate).await;
-    assert_eq!(script.asked_ready(), 0, "a yes needs no proof");
-    script.starting(true);
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
-    let denied = gate.permit::<Get>(&jane, everything("pods")).await;
-    assert_eq!(denied.expect_err("starting"), Refusal::Unverified);
-    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Held);
-    script.starting(false);
-    assert_eq!(until_changed(&mut stream, &mut work).await, Health::Good);
-    let denied = gate.permit::<Get>(&jane, everything("secrets")).await;
-    assert!(matches!(denied, Err(Refusal::Denied(_))), "{denied:?}");
-    let asked = script.asked_ready();
-    let denied = gate.permit::<Get>(&jane, everything("nodes")).await;
-    assert!(matches!(denied, Err(Refusal::Denied(_))), "{denied:?}");
-    assert_eq!(
-        script.asked_ready(),
-        asked,
-        "one word is good for many answers"
-    );
-}
-
-#[tokio::test]
 async fn the_self_test_says_what_is_missing() {
     let script = script();
     let (gate, _work) = gate(&script, &policy());
@@ -342,4 +149,74 @@ async fn the_self_test_says_what_is_missing() {
     script.down(true);
     assert!(gate.probe().await.is_err());
     assert_eq!(Gate::open_to_anyone().probe().await, Ok(()));
+}
+
+#[tokio::test]
+async fn who_is_no_longer_known_may_nothing_however_long_ago_its_call_began() {
+    let script = script();
+    script.allow("jane", "services");
+    let (gate, _work) = gate(&script, &policy());
+    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let pods = Gvr::new("", "v1", "pods");
+    let namespaces: [&str; 0] = [];
+    let refused = async |why: &str| {
+        gate.forget();
+        let permit = gate.permit::<Get>(&jane, everything("pods")).await;
+        let permit = permit.map(drop).expect_err("a read");
+        let visit = gate.visit(&jane, "/informerd/admin/filters", "get").await;
+        let visit = visit.expect_err("a page");
+        let may = gate.may_subscribe(&jane, &pods, &namespaces).await;
+        let may = may.expect_err("a question");
+        for refusal in [permit, visit, may] {
+            assert_eq!(refusal.as_str(), "credentials_invalid", "{why}: {refusal}");
+        }
+    };
+    script.forget("t-jane");
+    refused("the token is no more").await;
+    script.token("t-jane", "informerd", "joe");
+    refused("the token is another's").await;
+    script.token("t-jane", "informerd", "jane");
+    gate.forget();
+    let permit = gate.permit::<Get>(&jane, everything("pods")).await;
+    assert!(permit.is_ok());
+}
+
+#[tokio::test]
+async fn what_an_identity_may_is_asked_about_as_it_is_now() {
+    let script = script();
+    let (gate, _work) = gate(&script, &policy());
+    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    script.join_group("t-jane", "ops");
+    script.allow_group("ops", "secrets");
+    let permit = gate.permit::<Get>(&jane, everything("secrets")).await;
+    assert!(permit.is_err(), "the old answer holds for a while");
+    gate.forget();
+    let permit = gate.permit::<Get>(&jane, everything("secrets")).await;
+    assert!(permit.is_ok());
+}
+
+#[tokio::test]
+async fn a_standing_is_as_old_as_the_oldest_answer() {
+    let (gate, _work) = gate(&script(), &policy());
+    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let recognised = Instant::now();
+    let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
+    let standing = permit.expect("allowed").standing().expect("reviewed");
+    assert!(standing.good_since() <= recognised);
+}
+
+#[tokio::test]
+async fn a_no_counts_whatever_else_has_no_answer() {
+    let script = script();
+    script.revoke("jane");
+    script.fail("list");
+    let (gate, _work) = gate(&script, &policy());
+    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
+    let refusal = permit.map(drop).expect_err("not to be watched");
+    assert_eq!(refusal.as_str(), "access_denied");
+    script.allow("jane", "pods");
+    gate.forget();
+    let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
+    assert_eq!(permit.map(drop).expect_err("not sure"), Refusal::Unverified);
 }

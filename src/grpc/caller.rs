@@ -115,7 +115,7 @@ pub(super) fn status(refusal: &Refusal) -> Status {
         Refusal::Missing => refuse(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
         Refusal::Invalid(_) => refuse(Code::Unauthenticated, "CREDENTIALS_INVALID", message),
         Refusal::Denied(_) => refuse(Code::PermissionDenied, "ACCESS_DENIED", message),
-        Refusal::Unverified => {
+        Refusal::Unverified | Refusal::Unconfirmed => {
             let reason = "ACCESS_UNVERIFIED";
             retry(Code::Unavailable, reason, message, UNVERIFIED)
         }
