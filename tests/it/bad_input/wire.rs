@@ -24,7 +24,7 @@ scenarios![
     b5_b7_compression,
     b50_the_last_start_counts,
     b55_deadlines_end_calls,
-    b56_messages_that_never_come,
+    messages_that_never_come,
     b62_unknown_fields_are_ignored,
     b63_odd_metadata,
     b63_oversized_metadata,
@@ -262,8 +262,8 @@ async fn b55_deadlines_end_calls(kind: Kind) {
 }
 
 /// A call of headers alone, which would hold its place and what it was let in by.
-async fn b56_messages_that_never_come(kind: Kind) {
-    let world = World::new(kind, "b56", &[], &[]).await;
+async fn messages_that_never_come(kind: Kind) {
+    let world = World::new(kind, "never", &[], &[]).await;
     let client = Http2::connect(world.daemon.address()).await;
     let calls = [WATCH, GET, LIST, RESOURCES].map(|path| client.send_head(client.head(path)));
     for answer in futures::future::join_all(calls).await {
