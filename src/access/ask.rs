@@ -150,13 +150,18 @@ impl Question {
     pub(super) fn within<R: Right>(scope: &Scope, namespace: &str) -> Vec<Self> {
         let membership = &scope.membership;
         let verbs = R::VERBS.iter().map(|&verb| {
+            let name = single_name(membership).unwrap_or_default();
+            let namespace = match namespace {
+                "" if verb == "get" => own_namespace(&scope.resource, name),
+                other => other,
+            };
             let mut asked = ResourceAttributes {
                 verb,
                 group: scope.resource.group.clone(),
                 version: scope.resource.version.clone(),
                 resource: scope.resource.resource.clone(),
                 namespace: namespace.to_owned(),
-                name: single_name(membership).unwrap_or_default().to_owned(),
+                name: name.to_owned(),
                 ..ResourceAttributes::default()
             };
             if verb != "get" {
@@ -193,6 +198,15 @@ impl Question {
     }
 }
 
+/// A namespace is in itself when it stands in the path of a request, which one in a field selector
+/// does not (`NewRequestInfo` in apiserver's `pkg/endpoints/request`).
+fn own_namespace<'a>(resource: &Named, name: &'a str) -> &'a str {
+    match (resource.group.as_str(), resource.resource.as_str()) {
+        ("", "namespaces") => name,
+        _ => "",
+    }
+}
+
 /// The one name that all objects of a membership have, if that is how it is. A name that could not
 /// be part of a path is none, as in `NewRequestInfo` (apiserver's `pkg/endpoints/request`).
 fn single_name(membership: &Membership) -> Option<&str> {
@@ -215,20 +229,36 @@ fn fields(membership: &Membership) -> Option<Requirements> {
         }),
         _ => None,
     };
-    let selected = membership.fields().requirements().iter().map(field);
+    let selected = membership.fields().requirements().iter().filter_map(field);
     requirements(one_name.into_iter().chain(selected).collect())
 }
 
+/// Field labels that the apiserver computes, so that they may mean something else than the path of
+/// that name (`ToSelectableFields` and the like in kubernetes' `pkg/registry`).
+const COMPUTED: [&str; 5] = [
+    "source",
+    "spec.hostNetwork",
+    "spec.unschedulable",
+    "status.replicas",
+    "status.successful",
+];
+
 /// As `fieldSelectorAsSelector` in apiserver's `pkg/endpoints/request`: one value each.
-fn field(requirement: &FieldRequirement) -> Requirement {
-    Requirement {
-        key: requirement.path().to_string(),
-        operator: match requirement.operator() {
-            FieldOperator::Equals => "In",
-            FieldOperator::NotEquals => "NotIn",
-        },
-        values: vec![requirement.value().to_owned()],
-    }
+///
+/// Only where the path can't match more than the apiserver's field does: an absent one counts as
+/// empty here and may have a default there, so neither `!=` nor an empty value is asked about.
+/// Leaving one out asks for more, never for less.
+fn field(requirement: &FieldRequirement) -> Option<Requirement> {
+    let (key, value) = (requirement.path().to_string(), requirement.value());
+    let same = match requirement.operator() {
+        FieldOperator::Equals => !value.is_empty() && !COMPUTED.contains(&key.as_str()),
+        FieldOperator::NotEquals => false,
+    };
+    same.then(|| Requirement {
+        key,
+        operator: "In",
+        values: vec![value.to_owned()],
+    })
 }
 
 fn labels(membership: &Membership) -> Option<Requirements> {
@@ -259,124 +289,4 @@ fn requirements(requirements: Vec<Requirement>) -> Option<Requirements> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::selector::FilterSpec;
-
-    fn scope(spec: FilterSpec<'_>) -> Scope {
-        Scope {
-            resource: Named {
-                group: "apps".into(),
-                version: String::new(),
-                resource: "deployments".into(),
-            },
-            membership: Membership::new(spec).expect("valid"),
-        }
-    }
-
-    fn asked<R: Right>(scope: &Scope) -> Value {
-        serde_json::to_value(Question::all::<R>(scope)).expect("JSON")
-    }
-
-    fn owned(all: &[&str]) -> Vec<String> {
-        all.iter().map(|&one| one.to_owned()).collect()
-    }
-
-    #[test]
-    fn a_stream_is_a_list_and_a_watch_in_each_namespace() {
-        let namespaces = owned(&["a", "b"]);
-        let spec = FilterSpec {
-            namespaces: &namespaces,
-            ..FilterSpec::default()
-        };
-        let one = |verb: &str, namespace: &str| {
-            json!({"resourceAttributes": {
-                "verb": verb, "group": "apps", "resource": "deployments", "namespace": namespace,
-            }})
-        };
-        assert_eq!(
-            asked::<Subscribe>(&scope(spec)),
-            json!([
-                one("list", "a"),
-                one("watch", "a"),
-                one("list", "b"),
-                one("watch", "b")
-            ])
-        );
-    }
-
-    #[test]
-    fn names_and_selectors_are_passed_on_as_the_apiserver_would_parse_them() {
-        let names = owned(&["web"]);
-        let spec = FilterSpec {
-            names: &names,
-            label_selector: "a in (x,y),b!=z,c,!d,e>5",
-            field_selector: "spec.nodeName=n,status.phase!=Failed",
-            ..FilterSpec::default()
-        };
-        assert_eq!(
-            asked::<List>(&scope(spec)),
-            json!([{"resourceAttributes": {
-                "verb": "list", "group": "apps", "resource": "deployments", "name": "web",
-                "fieldSelector": {"requirements": [
-                    {"key": "metadata.name", "operator": "In", "values": ["web"]},
-                    {"key": "spec.nodeName", "operator": "In", "values": ["n"]},
-                    {"key": "status.phase", "operator": "NotIn", "values": ["Failed"]},
-                ]},
-                "labelSelector": {"requirements": [
-                    {"key": "a", "operator": "In", "values": ["x", "y"]},
-                    {"key": "b", "operator": "NotIn", "values": ["z"]},
-                    {"key": "c", "operator": "Exists"},
-                    {"key": "d", "operator": "DoesNotExist"},
-                ]},
-            }}])
-        );
-        assert_eq!(
-            asked::<Get>(&scope(spec))[0]["resourceAttributes"]["fieldSelector"],
-            Value::Null
-        );
-    }
-
-    #[test]
-    fn a_name_counts_only_if_it_is_the_only_one() {
-        let name = |names: &[&str], field_selector: &str| {
-            let names = owned(names);
-            let scope = scope(FilterSpec {
-                names: &names,
-                field_selector,
-                ..FilterSpec::default()
-            });
-            single_name(&scope.membership).map(str::to_owned)
-        };
-        assert_eq!(name(&["a"], ""), Some("a".into()));
-        assert_eq!(name(&["a", "b"], ""), None);
-        assert_eq!(name(&[], "metadata.name=a"), Some("a".into()));
-        assert_eq!(name(&[], "['metadata'].name=a"), Some("a".into()));
-        assert_eq!(name(&[], "metadata.name!=a"), None);
-        assert_eq!(name(&[], "metadata.name="), None);
-        assert_eq!(name(&[], "metadata.name=a/b"), None);
-    }
-
-    #[test]
-    fn refusals_repeat_only_what_was_asked() {
-        let namespaces = owned(&["a"]);
-        let scope = scope(FilterSpec {
-            namespaces: &namespaces,
-            ..FilterSpec::default()
-        });
-        assert_eq!(
-            Question::all::<List>(&scope)[0].forbidden("jane"),
-            r#"user "jane" cannot list resource "deployments" in API group "apps" in the namespace "a""#
-        );
-        let path = Question::Path {
-            path: "/informerd/admin".into(),
-            verb: "get",
-        };
-        assert_eq!(
-            path.forbidden("jane"),
-            r#"user "jane" cannot get path "/informerd/admin""#
-        );
-    }
-}
+mod tests;
