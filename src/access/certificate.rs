@@ -50,7 +50,7 @@ pub(super) fn identity(der: &[u8]) -> Result<(Identity, SystemTime), Certificate
     }
     let username = username.filter(|name| !name.is_empty());
     let username = username.ok_or(CertificateError::Nameless)?;
-    if !groups.iter().any(|group| group == Identity::AUTHENTICATED) {
+    if !has_place(&username, &groups) {
         groups.push(Identity::AUTHENTICATED.to_owned());
     }
     let identity = Identity {
@@ -62,6 +62,13 @@ pub(super) fn identity(der: &[u8]) -> Result<(Identity, SystemTime), Certificate
     // The last second is still valid.
     let end = SystemTime::UNIX_EPOCH + end + Duration::from_secs(1);
     Ok((identity, end))
+}
+
+/// Whether the apiserver's `AuthenticatedGroupAdder` leaves a user's groups as they are: it is
+/// among the authenticated already, or says that it is not.
+fn has_place(username: &str, groups: &[String]) -> bool {
+    let places = [Identity::AUTHENTICATED, Identity::UNAUTHENTICATED];
+    username == Identity::ANONYMOUS || groups.iter().any(|group| places.contains(&&**group))
 }
 
 /// The value of a name. Other kinds of strings than these three are history.
@@ -97,6 +104,15 @@ mod tests {
         assert_eq!(identity.username, "jane");
         assert_eq!(identity.groups, ["dev", "ops", "system:authenticated"]);
         assert!(end > SystemTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn who_says_that_it_is_nobody_is_not_among_the_authenticated() {
+        let place = |username: &str, group: &str| has_place(username, &[group.to_owned()]);
+        assert!(!place("jane", "dev"));
+        assert!(place("jane", "system:authenticated"));
+        assert!(place("jane", "system:unauthenticated"));
+        assert!(place("system:anonymous", "dev"));
     }
 
     #[test]

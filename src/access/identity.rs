@@ -26,6 +26,12 @@ impl Identity {
     /// itself (`AuthenticatedGroupAdder` in apiserver's `pkg/authentication/group`).
     pub const AUTHENTICATED: &'static str = "system:authenticated";
 
+    /// The group of everybody who is not (`user.AllUnauthenticated`).
+    pub const UNAUTHENTICATED: &'static str = "system:unauthenticated";
+
+    /// The name of somebody without one (`user.Anonymous`).
+    pub const ANONYMOUS: &'static str = "system:anonymous";
+
     /// Whether both are the same user. Groups and the like may change in a user's life.
     pub fn is_same_user(&self, other: &Self) -> bool {
         self.username == other.username && self.uid == other.uid
