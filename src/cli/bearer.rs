@@ -1,6 +1,6 @@
 //! The flags of commands that say which token is shown.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::CliError;
 use crate::client::{Bearer, ClientBuilder};
 
 /// The token to show.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Clone, Default, Args)]
 pub struct BearerArgs {
     /// Token to show; other users of this machine can see it: --token-file is better
     #[arg(
@@ -33,5 +33,30 @@ impl BearerArgs {
             (None, None) => return Ok(builder),
         };
         Ok(builder.bearer(bearer))
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for BearerArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerArgs")
+            .field("token", &self.token.as_ref().map(|_| ".."))
+            .field("token_file", &self.token_file)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_token() {
+        let args = BearerArgs {
+            token: Some("secret-token".to_owned()),
+            token_file: None,
+        };
+        let shown = format!("{args:?}");
+        assert!(!shown.contains("secret"), "{shown}");
     }
 }
