@@ -1,10 +1,20 @@
 //! Who read what: one line when a stream begins, one when it ends, one for each call that was
-//! turned away. No object data and no credentials.
+//! turned away. No object data and no credentials. Of strangers so many lines that they can't fill a
+//! disk, and no text that they have chosen.
+
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
 use super::caller::Origin;
-use crate::{access::Refusal, resource::Gvr, selector::Query};
+use crate::{
+    access::{Refusal, Sparing},
+    resource::Gvr,
+    selector::Query,
+};
+
+/// Lines about callers whom nobody knows. They cost such a caller nothing.
+static STRANGERS: Sparing = Sparing::new(10, Duration::from_secs(1));
 
 /// Whose stream it is, and of what.
 #[derive(Clone, Copy)]
@@ -28,7 +38,7 @@ impl Trail<'_> {
             namespaces = self.namespaces(),
             selector = %self.query,
             outcome = "allowed",
-            "stream begins"
+            "audit: stream begins"
         );
     }
 
@@ -47,7 +57,7 @@ impl Trail<'_> {
             outcome = "ended",
             reason,
             events,
-            "stream ends"
+            "audit: stream ends"
         );
     }
 
@@ -57,6 +67,25 @@ impl Trail<'_> {
             some => some.join(","),
         }
     }
+}
+
+/// A call of somebody whom nobody knows was turned away. `untold` of the line says how many before
+/// it have none.
+pub(super) fn stranger(peer: &str, call: &str, refusal: &Refusal) {
+    let Some(untold) = STRANGERS.tell(Instant::now()) else {
+        return;
+    };
+    info!(
+        target: "audit",
+        user = "-",
+        peer,
+        call,
+        outcome = "refused",
+        reason = refusal.as_str(),
+        detail = %refusal,
+        untold,
+        "audit: call refused"
+    );
 }
 
 /// A call was turned away.
@@ -69,6 +98,6 @@ pub(super) fn refused(user: &str, peer: &str, call: &str, refusal: &Refusal) {
         outcome = "refused",
         reason = refusal.as_str(),
         detail = %refusal,
-        "call refused"
+        "audit: call refused"
     );
 }

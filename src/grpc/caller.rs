@@ -96,8 +96,27 @@ impl Origin {
 /// Refuses a call whose caller is not known, and notes that.
 pub(super) fn stranger<B>(request: &Request<B>, refusal: &Refusal) -> Status {
     let peer = peer_text(remote(request.extensions()));
-    audit::refused("-", &peer, request.uri().path(), refusal);
+    audit::stranger(&peer, method(request.uri().path()), refusal);
     status(refusal)
+}
+
+/// The methods that callers must be known for.
+const METHODS: [&str; 9] = [
+    "/informerd.v1.AdminService/ExplainFilter",
+    "/informerd.v1.AdminService/ListSubscriptions",
+    "/informerd.v1.AdminService/ListUpstreams",
+    "/informerd.v1.ObjectService/GetObject",
+    "/informerd.v1.ObjectService/ListObjects",
+    "/informerd.v1.ResourceService/ListResources",
+    "/informerd.v1.WatchService/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// The name of a method, for logs: a path is whatever a stranger likes.
+fn method(path: &str) -> &'static str {
+    let known = METHODS.iter().find(|method| **method == path);
+    known.copied().unwrap_or("unknown")
 }
 
 fn remote(extensions: &Extensions) -> Option<Remote> {
@@ -161,6 +180,25 @@ mod tests {
             certificate: Some(b"der"[..].into()),
         });
         assert_eq!(bearer(&["Bearer abc"], &known), Ok(Some("certificate")));
+    }
+
+    #[test]
+    fn methods_have_names_and_other_paths_have_none() {
+        use prost_types::FileDescriptorSet;
+        let set = <FileDescriptorSet as prost::Message>::decode(crate::proto::DESCRIPTOR_SET);
+        let mut served = 0;
+        for file in &set.expect("our own").file {
+            for service in &file.service {
+                for rpc in &service.method {
+                    let name = format!("{}.{}", file.package(), service.name());
+                    let path = format!("/{name}/{}", rpc.name());
+                    assert_eq!(method(&path), path);
+                    served += 1;
+                }
+            }
+        }
+        assert_eq!(served + 2, METHODS.len());
+        assert_eq!(method("/a-text\nof-the-caller"), "unknown");
     }
 
     #[test]
