@@ -109,7 +109,7 @@ pub struct ReachError(String);
 /// Why no watch upstream covers what a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OutOfReach {
-    /// It names no namespace, so it means all.
+    /// It names no namespace, so it means all. Whoever may read all is told which are served.
     #[error(
         "this daemon doesn't reach all namespaces, it serves {served}; \
          name one of them, and open one watch for each"
@@ -125,12 +125,15 @@ pub enum OutOfReach {
     )]
     Several,
     /// It names one that isn't served.
-    #[error("this daemon doesn't serve the namespace {asked}, it serves {served}")]
+    ///
+    /// The names of others are not told: whoever asks may read this one, and no more.
+    #[error(
+        "this daemon doesn't serve the namespace {asked}; it serves single namespaces that \
+         its operator has named"
+    )]
     Other {
         /// The one that was asked for.
         asked: String,
-        /// Those that are served.
-        served: String,
     },
 }
 
@@ -180,9 +183,10 @@ impl Reach {
 
     /// The operator's own copy of the one name that is asked for.
     fn one<S: AsRef<str>>(&self, asked: &[S]) -> Result<Arc<str>, OutOfReach> {
-        let served = || self.to_string();
         match asked {
-            [] => Err(OutOfReach::All { served: served() }),
+            [] => Err(OutOfReach::All {
+                served: self.to_string(),
+            }),
             [one] => {
                 let one = one.as_ref();
                 self.namespaces
@@ -190,7 +194,6 @@ impl Reach {
                     .cloned()
                     .ok_or_else(|| OutOfReach::Other {
                         asked: one.to_owned(),
-                        served: served(),
                     })
             }
             _ => Err(OutOfReach::Several),
@@ -277,7 +280,8 @@ mod tests {
         assert!(refused(&["a", "b"]).contains("share no order"));
         assert_eq!(
             refused(&["c"]),
-            "this daemon doesn't serve the namespace c, it serves a, b"
+            "this daemon doesn't serve the namespace c; it serves single namespaces that \
+             its operator has named"
         );
     }
 
