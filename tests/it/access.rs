@@ -12,6 +12,7 @@ mod matrix;
 mod oracle;
 mod record;
 mod reviews;
+mod strangers;
 
 use libtest_mimic::Trial;
 
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         reviews::scenarios(),
         clients::scenarios(),
         record::scenarios(),
+        strangers::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();
