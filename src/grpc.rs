@@ -16,6 +16,7 @@ mod offer;
 mod resources;
 mod service;
 mod status;
+mod strangers;
 mod validate;
 mod watch;
 

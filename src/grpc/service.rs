@@ -14,8 +14,15 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, admin::AdminApi, bounded::until, caller, deadline, framing,
-    objects::ObjectApi, resources::ResourceApi, status, watch::WatchApi,
+    Counters, Offer,
+    admin::AdminApi,
+    bounded::until,
+    deadline, framing,
+    objects::ObjectApi,
+    resources::ResourceApi,
+    status,
+    strangers::{Strangers, enter},
+    watch::WatchApi,
 };
 use crate::{
     access::Gate,
@@ -39,6 +46,7 @@ pub struct Api {
     routes: Routes,
     gate: Gate,
     drain: Arc<Drain>,
+    strangers: Strangers,
     reconnect_spread: Duration,
 }
 
@@ -53,6 +61,7 @@ impl Api {
         reconnect_spread: Duration,
     ) -> Self {
         let drain = cachers.drain().clone();
+        let strangers = Strangers::new(counters.strangers_refused.clone());
         let watch = WatchApi {
             gate: gate.clone(),
             offer: offer.clone(),
@@ -97,6 +106,7 @@ impl Api {
             routes: routes.prepare(),
             gate,
             drain,
+            strangers,
             reconnect_spread,
         }
     }
@@ -126,28 +136,35 @@ impl Service<Request<Body>> for Api {
         }
         let timeout = deadline::timeout(request.headers());
         let mut routes = self.routes.clone();
-        let gate = self.gate.clone();
+        let (gate, strangers) = (self.gate.clone(), self.strangers.clone());
         let foreign = !request.uri().path().starts_with(OWN);
         let drained = foreign.then(|| self.drained());
         Box::pin(async move {
             let answered = async {
-                match caller::recognise(&gate, &mut request).await {
-                    Ok(()) => routes.call(request).await,
-                    Err(refusal) => Ok(caller::stranger(&request, &refusal).into_http()),
+                match enter(&gate, &strangers, &mut request).await {
+                    Ok(slot) => {
+                        let response = routes.call(request).await;
+                        response.map(|response| match drained {
+                            Some(drained) => response.map(|body| {
+                                until(body, async move {
+                                    let _held = slot;
+                                    drained.await
+                                })
+                            }),
+                            None => response,
+                        })
+                    }
+                    Err(refused) => Ok(refused.into_http()),
                 }
             };
             let response = deadline::within(timeout, answered).await;
-            let response = response.map_or_else(
+            Ok(response.map_or_else(
                 |error| {
                     tracing::error!(%error, "a service failed");
                     status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
                 },
                 framing::explain,
-            );
-            Ok(match drained {
-                Some(drained) => response.map(|body| until(body, drained)),
-                None => response,
-            })
+            ))
         })
     }
 }
