@@ -22,4 +22,4 @@ mod watch;
 
 pub use counters::{Counters, EndLabels, StartLabels};
 pub use offer::{AllowList, AllowListError, Offer};
-pub use service::{Api, stall_trailers};
+pub use service::{Api, outdated_trailers, stall_trailers};

@@ -182,6 +182,13 @@ impl Api {
     }
 }
 
+/// What the streams of a client end with that has to show its certificate again: others have to
+/// at the same time, so each comes back after a while of its own.
+pub fn outdated_trailers() -> HeaderMap {
+    let reconnect = Duration::from_secs(5).mul_f64(fastrand::f64());
+    status::trailers(status::closed(&Closed::Draining, reconnect))
+}
+
 /// What a stream ends with when its reader has taken nothing for the stall limit.
 pub fn stall_trailers() -> HeaderMap {
     let message = "the reader has taken nothing for too long; resume with the last token";

@@ -236,6 +236,7 @@ fn limits(args: &ServeArgs, descriptors: Option<u64>) -> Limits {
         // Whoever takes so little that a message stays cut in two is no better.
         stall_finish: args.stall_limit,
         stall_trailers: grpc::stall_trailers(),
+        outdated_trailers: grpc::outdated_trailers,
         drain_deadline: args.drain,
         ..Limits::default()
     }
