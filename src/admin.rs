@@ -2,6 +2,8 @@
 
 mod metrics;
 mod probes;
+mod server;
 
 pub use metrics::{Metrics, registry};
 pub use probes::{Readiness, router};
+pub use server::{AdminLimits, serve};

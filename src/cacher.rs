@@ -13,4 +13,4 @@ mod report;
 pub use attach::{StartAt, Watch};
 pub use factory::{Cachers, Settings, Spawn};
 pub use lease::Lease;
-pub use report::{CacherSize, Phase};
+pub use report::{CacherSize, Phase, UpstreamStanding};

@@ -17,9 +17,10 @@ mod prompt;
 mod resources;
 mod service;
 mod status;
+mod strangers;
 mod validate;
 mod watch;
 
 pub use counters::{Counters, EndLabels, StartLabels};
 pub use offer::{AllowList, AllowListError, Offer};
-pub use service::{Api, stall_trailers};
+pub use service::{Api, outdated_trailers, stall_trailers};

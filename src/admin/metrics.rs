@@ -53,6 +53,11 @@ pub fn registry(metrics: Metrics) -> Registry {
         counters.ended.clone(),
     );
     registry.register(
+        "strangers_refused",
+        "Calls without credentials refused because too many were open",
+        counters.strangers_refused.clone(),
+    );
+    registry.register(
         "messages_sent",
         "Messages sent on streams",
         counters.messages.clone(),

@@ -104,6 +104,19 @@ impl Lease {
         self.complete(&pulse)
     }
 
+    /// Waits until there is a complete state that the daemon may read still. What it held when it
+    /// lost the right is for open streams, which are told that it is old; a read can't say so.
+    ///
+    /// # Errors
+    /// As [`synced`](Self::synced). Cancel safe.
+    pub async fn readable(&self) -> Result<(), Closed> {
+        self.synced().await?;
+        match self.cacher.feed.pulse().borrow().forbidden {
+            true => Err(self.forbidden()),
+            false => Ok(()),
+        }
+    }
+
     /// That the daemon itself may not read.
     pub(super) fn forbidden(&self) -> Closed {
         Closed::UpstreamForbidden {

@@ -34,6 +34,16 @@ pub struct CacherSize {
     pub stats: Arc<ReflectorStats>,
 }
 
+/// The namespaces in which the apiserver has decided about the daemon; the empty one stands for
+/// the whole cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamStanding {
+    /// The daemon may not list and watch here.
+    pub refused: Vec<String>,
+    /// It does.
+    pub watched: Vec<String>,
+}
+
 /// How a watch upstream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -93,14 +103,19 @@ impl Cachers {
         self.all().into_iter().flat_map(own).collect()
     }
 
-    /// Whether the apiserver refuses the daemon a resource, as far as it has been asked: somewhere,
-    /// and it is watched nowhere.
-    pub fn is_forbidden(&self, gvr: &Gvr) -> bool {
-        let all = self.all();
-        let own = all.iter().filter(|cacher| cacher.source.gvr() == gvr);
-        let phases: Vec<_> = own
-            .map(|cacher| Phase::of(cacher, &cacher.feed.pulse().borrow()))
-            .collect();
-        phases.contains(&Phase::Forbidden) && !phases.contains(&Phase::Healthy)
+    /// Where the apiserver refuses the daemon a resource and where it is watched, as far as it has
+    /// been asked.
+    pub fn standing(&self, gvr: &Gvr) -> UpstreamStanding {
+        let mut standing = UpstreamStanding::default();
+        let own = self.all().into_iter().filter(|c| c.source.gvr() == gvr);
+        for cacher in own {
+            let place = cacher.source.namespace().unwrap_or_default().to_owned();
+            match Phase::of(&cacher, &cacher.feed.pulse().borrow()) {
+                Phase::Forbidden => standing.refused.push(place),
+                Phase::Healthy => standing.watched.push(place),
+                _ => {}
+            }
+        }
+        standing
     }
 }

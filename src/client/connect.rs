@@ -12,7 +12,11 @@ use tonic::transport::{Channel, Endpoint};
 
 pub use failure::TlsFailure;
 
-use self::{address::Address, connector::Connector, tls::Tls};
+use self::{
+    address::Address,
+    connector::{Connector, Elsewhere},
+    tls::Tls,
+};
 use super::{Bearer, BearerError, Client, error};
 
 /// HTTP/2 implementations close connections on which many small frames lie unread; the budget
@@ -184,7 +188,9 @@ impl ClientBuilder {
             Address::Http(_) | Address::Unix(_) => None,
         };
         let endpoint = configured(Channel::builder(address.uri()));
-        Ok((endpoint, Connector::new(address, tls)))
+        let secret = self.bearer.is_some();
+        let connector = Connector::new(address, tls, secret, CONNECT_LIMIT);
+        Ok((endpoint, connector))
     }
 
     fn wants_tls(&self) -> bool {
@@ -204,6 +210,11 @@ impl ClientBuilder {
     }
 
     fn explain(&self, error: &tonic::transport::Error) -> ConnectError {
+        if elsewhere(error) {
+            return ConnectError::Exposed {
+                address: self.address.clone(),
+            };
+        }
         match TlsFailure::within(error) {
             Some(failure) => self.failed(failure),
             None => ConnectError::Unreachable {
@@ -219,6 +230,11 @@ impl ClientBuilder {
             failure,
         }
     }
+}
+
+/// Whether the connection was given up for the sake of a token.
+fn elsewhere(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Elsewhere>())
 }
 
 fn configured(endpoint: Endpoint) -> Endpoint {

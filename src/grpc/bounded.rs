@@ -13,7 +13,8 @@ use tonic::{Status, body::Body};
 
 use super::status::trailers;
 
-/// Ends a response with a status, between two messages, as soon as `over` tells it.
+/// Ends a response with a status, between two messages, as soon as `over` tells it. What `over`
+/// holds is held until the response is gone.
 pub(super) fn until(body: Body, over: impl Future<Output = Status> + Send + 'static) -> Body {
     Body::new(Bounded {
         body: Some(body),

@@ -19,15 +19,9 @@ use crate::{
 /// When to come back after reviews could not be had.
 const UNVERIFIED: Duration = Duration::from_secs(2);
 
-/// The services that anybody may call: kubelets and load balancers carry no credentials.
-const OPEN: &str = "/grpc.health.v1.Health/";
-
 /// Finds out who calls, and notes it in the request. Headers that claim a user (`x-remote-user`,
 /// `impersonate-user`) mean nothing.
 pub(super) async fn recognise<B>(gate: &Gate, request: &mut Request<B>) -> Result<(), Refusal> {
-    if request.uri().path().starts_with(OPEN) {
-        return Ok(());
-    }
     let credential = credential(request.headers(), request.extensions())?;
     let caller = gate.caller(credential).await?;
     // Nobody downstream needs the token.

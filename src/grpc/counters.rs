@@ -28,6 +28,8 @@ pub struct Counters {
     pub started: Family<StartLabels, Counter>,
     /// Streams that have ended, by reason.
     pub ended: Family<EndLabels, Counter>,
+    /// Calls of the open services that were refused, because too many are open.
+    pub strangers_refused: Counter,
     /// Messages sent on streams.
     pub messages: Counter,
     /// Bytes of those messages.

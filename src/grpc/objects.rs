@@ -137,7 +137,7 @@ impl ObjectApi {
         let lease = self.cachers.lease(grant);
         let lease = lease.map_err(|why| closed(&why, RECONNECT))?;
         lease
-            .synced()
+            .readable()
             .await
             .map_err(|why| closed(&why, RECONNECT))?;
         if let Some(min) = min {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     access::{Caller, Gate},
-    cacher::Cachers,
+    cacher::{Cachers, UpstreamStanding},
     proto::v1::{
         self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
     },
@@ -76,14 +76,28 @@ impl ResourceApi {
         info: &ResourceInfo,
     ) -> Result<v1::Availability, Status> {
         let places = self.cachers.places(info);
-        let may = self.gate.may_subscribe(caller, &info.gvr, &places).await;
-        let may = may.map_err(|refusal| caller::status(&refusal))?;
-        Ok(if !may {
-            v1::Availability::Forbidden
-        } else if self.cachers.is_forbidden(&info.gvr) {
+        if !self.may(caller, info, &places).await? {
+            return Ok(v1::Availability::Forbidden);
+        }
+        // Trouble in namespaces of others is none of this caller's.
+        let UpstreamStanding { refused, watched } = self.cachers.standing(&info.gvr);
+        let hit = !refused.is_empty() && self.may(caller, info, &refused).await?;
+        let spared = hit && !watched.is_empty() && self.may(caller, info, &watched).await?;
+        Ok(if hit && !spared {
             v1::Availability::ForbiddenUpstream
         } else {
             v1::Availability::Available
         })
+    }
+
+    /// Whether the caller may follow the resource in one of these namespaces.
+    async fn may<S: AsRef<str>>(
+        &self,
+        caller: &Caller,
+        info: &ResourceInfo,
+        places: &[S],
+    ) -> Result<bool, Status> {
+        let may = self.gate.may_subscribe(caller, &info.gvr, places).await;
+        may.map_err(|refusal| caller::status(&refusal))
     }
 }

@@ -14,8 +14,16 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Service;
 
 use super::{
-    Counters, Offer, admin::AdminApi, bounded::until, caller, deadline, framing,
-    objects::ObjectApi, prompt::prompt, resources::ResourceApi, status, watch::WatchApi,
+    Counters, Offer,
+    admin::AdminApi,
+    bounded::until,
+    deadline, framing,
+    objects::ObjectApi,
+    prompt::prompt,
+    resources::ResourceApi,
+    status,
+    strangers::{Strangers, enter},
+    watch::WatchApi,
 };
 use crate::{
     access::Gate,
@@ -41,6 +49,7 @@ pub struct Api {
     routes: Routes,
     gate: Gate,
     drain: Arc<Drain>,
+    strangers: Strangers,
     reconnect_spread: Duration,
 }
 
@@ -55,6 +64,7 @@ impl Api {
         reconnect_spread: Duration,
     ) -> Self {
         let drain = cachers.drain().clone();
+        let strangers = Strangers::new(counters.strangers_refused.clone());
         let watch = WatchApi {
             gate: gate.clone(),
             offer: offer.clone(),
@@ -99,6 +109,7 @@ impl Api {
             routes: routes.prepare(),
             gate,
             drain,
+            strangers,
             reconnect_spread,
         }
     }
@@ -128,7 +139,7 @@ impl Service<Request<Body>> for Api {
         }
         let timeout = deadline::timeout(request.headers());
         let mut routes = self.routes.clone();
-        let gate = self.gate.clone();
+        let (gate, strangers) = (self.gate.clone(), self.strangers.clone());
         let foreign = !request.uri().path().starts_with(OWN);
         let drained = foreign.then(|| self.drained());
         if !request.uri().path().starts_with(CONVERSATIONS) {
@@ -136,23 +147,30 @@ impl Service<Request<Body>> for Api {
         }
         Box::pin(async move {
             let answered = async {
-                match caller::recognise(&gate, &mut request).await {
-                    Ok(()) => routes.call(request).await,
-                    Err(refusal) => Ok(caller::stranger(&request, &refusal).into_http()),
+                match enter(&gate, &strangers, &mut request).await {
+                    Ok(slot) => {
+                        let response = routes.call(request).await;
+                        response.map(|response| match drained {
+                            Some(drained) => response.map(|body| {
+                                until(body, async move {
+                                    let _held = slot;
+                                    drained.await
+                                })
+                            }),
+                            None => response,
+                        })
+                    }
+                    Err(refused) => Ok(refused.into_http()),
                 }
             };
             let response = deadline::within(timeout, answered).await;
-            let response = response.map_or_else(
+            Ok(response.map_or_else(
                 |error| {
                     tracing::error!(%error, "a service failed");
                     status::refuse(Code::Internal, "INTERNAL", "internal error").into_http()
                 },
                 framing::explain,
-            );
-            Ok(match drained {
-                Some(drained) => response.map(|body| until(body, drained)),
-                None => response,
-            })
+            ))
         })
     }
 }
@@ -168,6 +186,13 @@ impl Api {
             status::closed(&Closed::Draining, reconnect)
         }
     }
+}
+
+/// What the streams of a client end with that has to show its certificate again: others have to
+/// at the same time, so each comes back after a while of its own.
+pub fn outdated_trailers() -> HeaderMap {
+    let reconnect = Duration::from_secs(5).mul_f64(fastrand::f64());
+    status::trailers(status::closed(&Closed::Draining, reconnect))
 }
 
 /// What a stream ends with when its reader has taken nothing for the stall limit.

@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod descriptors;
 mod listen;
 
 use std::{sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use tracing::{info, warn};
 use self::listen::Listening;
 use super::{args::ServeArgs, supervisor::Supervisor};
 use crate::{
-    admin::{self, Metrics, Readiness},
+    admin::{self, AdminLimits, Metrics, Readiness},
     cacher::Cachers,
     grpc::{self, AllowList, Api, Counters, Offer},
     reflector::Discovery,
@@ -144,7 +145,7 @@ impl Daemon {
         let spread = (args.drain / 2).min(Duration::from_secs(10));
         let parts = Parts {
             api: Api::new(gate, offer, cachers.clone(), counters, health, spread),
-            limits: limits(&args),
+            limits: limits(&args, descriptors::raise()),
             registry: Arc::new(admin::registry(metrics)),
             readiness,
             listening,
@@ -173,8 +174,12 @@ impl Daemon {
         } = self;
         let router = admin::router(parts.readiness.clone(), parts.registry.clone());
         let mut tasks = JoinSet::new();
-        let Listening { grpc, admin, .. } = parts.listening;
-        tasks.spawn(async move { axum::serve(admin, router).await });
+        let Listening {
+            grpc,
+            admin: admin_port,
+            ..
+        } = parts.listening;
+        tasks.spawn(admin::serve(admin_port, router, AdminLimits::default()));
         let context = transport::Context {
             limits: Arc::new(parts.limits),
             stats: parts.stats,
@@ -222,15 +227,16 @@ fn offered(args: &ServeArgs) -> anyhow::Result<(AllowList, Reach)> {
     Ok((allowed, reach))
 }
 
-fn limits(args: &ServeArgs) -> Limits {
+fn limits(args: &ServeArgs, descriptors: Option<u64>) -> Limits {
     Limits {
-        max_connections: args.listen.max_connections,
+        max_connections: descriptors::clamp(args.listen.max_connections, descriptors),
         max_connections_per_address: args.listen.connections_per_address,
         max_concurrent_streams: args.streams_per_connection,
         stall: args.stall_limit,
         // Whoever takes so little that a message stays cut in two is no better.
         stall_finish: args.stall_limit,
         stall_trailers: grpc::stall_trailers(),
+        outdated_trailers: grpc::outdated_trailers,
         drain_deadline: args.drain,
         ..Limits::default()
     }

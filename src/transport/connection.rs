@@ -19,6 +19,7 @@ use http::Request;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::unconstrained,
+    time::timeout,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
@@ -50,11 +51,13 @@ pub struct Context {
 /// Serves one connection from its first byte of HTTP/2 until it is closed. A broken peer is the
 /// normal case: the error is for logs and counters.
 ///
-/// `io` is the socket, or a TLS stream over it. Dropping the future closes the connection and
+/// `io` is the socket, or a TLS stream over it. With the peer comes what is cancelled when that
+/// what is known of it no longer holds: its streams are ended with trailers then, and the
+/// connection after them. Dropping the future closes the connection and
 /// drops all its requests.
 pub(super) async fn drive<IO, S>(
     io: IO,
-    peer: Peer,
+    (peer, outdated): (Peer, Option<CancellationToken>),
     service: S,
     context: Context,
     opening: Opening,
@@ -63,8 +66,19 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
+    let linger = context.limits.outdated_linger;
     let mut driver = Driver::handshake(io, peer, service, context, opening).await?;
-    poll_fn(|cx| driver.poll(cx)).await
+    let Some(outdated) = outdated else {
+        return poll_fn(|cx| driver.poll(cx)).await;
+    };
+    driver.outdated = Some(outdated.clone());
+    tokio::select! {
+        biased;
+        ended = poll_fn(|cx| driver.poll(cx)) => return ended,
+        () = outdated.cancelled() => driver.h2.graceful_shutdown(),
+    }
+    let ended = timeout(linger, poll_fn(|cx| driver.poll(cx))).await;
+    ended.unwrap_or(Err(Ended::Outdated))
 }
 
 struct Driver<IO, S> {
@@ -74,6 +88,8 @@ struct Driver<IO, S> {
     keepalive: Keepalive,
     /// `None` once the drain has begun.
     drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Ends the streams of a peer that may no longer be who it was.
+    outdated: Option<CancellationToken>,
     service: S,
     peer: Peer,
     limits: Arc<Limits>,
@@ -127,6 +143,7 @@ where
             keepalive,
             // A child, so that the wakes of many connections don't meet at one lock.
             drain: Some(Box::pin(drain.child_token().cancelled_owned())),
+            outdated: None,
             service,
             peer,
             limits,
@@ -206,10 +223,16 @@ where
         request.extensions_mut().insert(self.peer.clone());
         let service = self.service.clone();
         let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
+        let outdated = self.outdated.clone();
         let open = stats.hold_stream();
         Box::pin(async move {
             let _open = open;
-            let answer = pump::answer(service, request, &mut respond, &limits, &stats);
+            let call = pump::Call {
+                service,
+                request,
+                outdated,
+            };
+            let answer = pump::answer(call, &mut respond, &limits, &stats);
             match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(Ok(())) => {}
                 Ok(Err(cut)) => {

@@ -17,6 +17,8 @@ pub(super) enum Ended {
     Tls(io::Error),
     #[error("the client began with something that is no http/2: {0}")]
     Preface(h2::Error),
+    #[error("the authorities of clients were replaced, and the connection did not end by itself")]
+    Outdated,
     #[error("the client answered no ping")]
     Dead,
     #[error("the client flooded the connection with frames that carry nothing")]
@@ -37,7 +39,7 @@ impl Ended {
             Self::Preface(_) => stats.add_wrong_preface(),
             Self::Dead => stats.add_keepalive_timeout(),
             Self::Flood => stats.add_flood(),
-            Self::Draining | Self::Http(_) | Self::Socket(_) => {}
+            Self::Draining | Self::Outdated | Self::Http(_) | Self::Socket(_) => {}
         }
     }
 }

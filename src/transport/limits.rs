@@ -65,6 +65,11 @@ pub struct Limits {
     pub stall_linger: Duration,
     /// Trailers that end a stalled stream. Default: none, i.e. an empty trailers frame.
     pub stall_trailers: HeaderMap,
+    /// Trailers that end the streams of a client that has to show its certificate again, because
+    /// the authorities of clients were replaced. Default: none.
+    pub outdated_trailers: fn() -> HeaderMap,
+    /// Time until its connection is closed all the same. Default 5 s.
+    pub outdated_linger: Duration,
     /// Time that open streams have to end after a drain began; then their connections are
     /// dropped. Default 25 s, inside a pod's usual 30 s termination grace.
     pub drain_deadline: Duration,
@@ -94,6 +99,8 @@ impl Default for Limits {
             stall_finish: Duration::from_secs(30),
             stall_linger: Duration::from_secs(5),
             stall_trailers: HeaderMap::new(),
+            outdated_trailers: HeaderMap::new,
+            outdated_linger: Duration::from_secs(5),
             drain_deadline: Duration::from_secs(25),
         }
     }

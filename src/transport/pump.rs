@@ -5,7 +5,7 @@
 //! its own body and nothing else, and since no DATA waits for window, trailers can always follow.
 
 use std::{
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -15,6 +15,7 @@ use h2::{Reason, SendStream, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
@@ -30,17 +31,30 @@ pub(super) enum Cut {
     Client,
     #[error("the client took nothing within the stall limit")]
     Stalled,
+    #[error("the client has to show its certificate again")]
+    Outdated,
     #[error("the response body failed: {0}")]
     Body(tonic::Status),
     #[error("http/2 refused the response: {0}")]
     Http(#[from] h2::Error),
 }
 
+/// What is to be answered.
+pub(super) struct Call<S> {
+    pub(super) service: S,
+    pub(super) request: Request<Body>,
+    /// When cancelled: end the response between two messages.
+    pub(super) outdated: Option<CancellationToken>,
+}
+
 /// Calls the service and sends its whole response. Stops at once, and drops the call or the body,
 /// when the client resets the stream.
 pub(super) async fn answer<S: HttpService>(
-    service: S,
-    request: Request<Body>,
+    Call {
+        service,
+        request,
+        outdated,
+    }: Call<S>,
     respond: &mut SendResponse<Segments>,
     limits: &Limits,
     stats: &Stats,
@@ -54,10 +68,16 @@ pub(super) async fn answer<S: HttpService>(
     }
     let mut send = respond.send_response(head, false)?;
     let mut step = Step::default();
-    let sent = send_body(&mut send, body, &mut step, limits.stall).await;
-    if let Err(Cut::Stalled) = sent {
-        stats.add_stalled();
-        end_stalled(&mut send, step, limits).await?;
+    // In a box: most streams have none.
+    let over = outdated.map(|outdated| Box::pin(outdated.cancelled_owned()));
+    let sent = send_body(&mut send, (body, over), &mut step, limits.stall).await;
+    match sent {
+        Err(Cut::Stalled) => {
+            stats.add_stalled();
+            end_stalled(&mut send, step, limits).await?;
+        }
+        Err(Cut::Outdated) => send.send_trailers((limits.outdated_trailers)())?,
+        _ => {}
     }
     sent
 }
@@ -78,6 +98,9 @@ async fn call<S: HttpService>(
     .await
 }
 
+/// When the peer may no longer be who it was.
+type Over = Option<Pin<Box<WaitForCancellationFutureOwned>>>;
+
 /// What was taken from a body together: it ends where a message ends.
 #[derive(Debug, Default)]
 struct Step {
@@ -91,13 +114,22 @@ struct Step {
 /// after a stall was taken from the body and not sent.
 async fn send_body(
     send: &mut SendStream<Segments>,
-    body: Body,
+    (body, mut over): (Body, Over),
     step: &mut Step,
     stall: Duration,
 ) -> Result<(), Cut> {
     let mut body = pin!(body);
     loop {
-        let (data, end) = poll_fn(|cx| poll_step(cx, send, body.as_mut())).await?;
+        let (data, end) = poll_fn(|cx| {
+            // A step ends where a message does, so nothing is cut in two here.
+            if let Some(over) = &mut over
+                && over.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Err(Cut::Outdated));
+            }
+            poll_step(cx, send, body.as_mut())
+        })
+        .await?;
         *step = Step { data, begun: false };
         let last = matches!(end, End::Clean);
         let ended = send_step(send, step, last, stall).await?;

@@ -141,7 +141,7 @@ async fn open<S: HttpService>(
                 remote,
                 certificate: None,
             };
-            drive(socket, peer, service, context, opening).await
+            drive(socket, (peer, None), service, context, opening).await
         }
         (Stream::Tcp(socket), None) => {
             tune(&socket);
@@ -149,7 +149,7 @@ async fn open<S: HttpService>(
                 remote,
                 certificate: None,
             };
-            drive(socket, peer, service, context, opening).await
+            drive(socket, (peer, None), service, context, opening).await
         }
         (Stream::Tcp(socket), Some(tls)) => {
             tune(&socket);
@@ -175,7 +175,7 @@ async fn open_tls<S: HttpService>(
     mut opening: Opening,
 ) -> Result<(), Ended> {
     let accepted = opening.step(tls.accept(socket), &context.drain).await?;
-    let (stream, certificate) = match accepted {
+    let (stream, shown) = match accepted {
         Ok(secured) => secured,
         Err((error, socket)) => {
             drop(opening);
@@ -185,11 +185,14 @@ async fn open_tls<S: HttpService>(
             return Err(Ended::Tls(error));
         }
     };
+    let (certificate, outdated) = shown
+        .map(|shown| (shown.certificate, shown.outdated))
+        .unzip();
     let peer = Peer {
         remote,
         certificate,
     };
-    drive(stream, peer, service, context, opening).await
+    drive(stream, (peer, outdated), service, context, opening).await
 }
 
 /// Sets the socket options. They are improvements, so a socket that refuses one is served too.

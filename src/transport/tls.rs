@@ -1,8 +1,9 @@
 //! TLS for connections that come in: what handshakes use, and how it is replaced while they run.
 //!
-//! A connection keeps what it was opened with; only new ones see a new certificate or CA. All
-//! three files are one unit: a pair that doesn't fit, or a file that can't be read, changes
-//! nothing.
+//! A connection keeps the certificate that it was opened with. Where a client has shown one, it
+//! ends when the authorities of clients are others: who of them is still known, the next handshake
+//! tells. All three files are one unit: a pair that doesn't fit, or a file that can't be read,
+//! changes nothing.
 
 mod follow;
 mod material;
@@ -19,9 +20,10 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
+use tokio_util::sync::CancellationToken;
 
 pub use material::TlsError;
-use material::{Contents, Fingerprint};
+use material::{Contents, Fingerprint, Ready};
 
 use super::Stats;
 
@@ -41,17 +43,52 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
-/// A connection, and the certificate that its client has shown.
-type Secured<IO> = (TlsStream<IO>, Option<Arc<[u8]>>);
+/// A connection, and what its client has shown.
+type Secured<IO> = (TlsStream<IO>, Option<Shown>);
 /// Why there is none, and the socket if there is somebody left who may want to know.
 type Refusal<IO> = (io::Error, Option<IO>);
+
+/// A client's certificate that was verified.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) certificate: Arc<[u8]>,
+    /// Cancelled when the authorities that it was verified with have been replaced.
+    pub(super) outdated: CancellationToken,
+}
+
+/// What the next handshake uses.
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    clients: Fingerprint,
+    outdated: CancellationToken,
+}
+
+impl Current {
+    fn new(ready: &Ready) -> Self {
+        Self {
+            config: Arc::clone(&ready.config),
+            clients: ready.clients,
+            outdated: CancellationToken::new(),
+        }
+    }
+
+    fn take(&mut self, ready: &Ready) {
+        if self.clients == ready.clients {
+            self.config = Arc::clone(&ready.config);
+        } else {
+            let old = std::mem::replace(self, Self::new(ready));
+            old.outdated.cancel();
+        }
+    }
+}
 
 /// Speaks TLS 1.2 and 1.3 with clients, and HTTP/2 inside.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
     loaded: Fingerprint,
-    config: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Current>,
     turns: Semaphore,
     stats: Arc<Stats>,
 }
@@ -65,13 +102,14 @@ impl Tls {
     pub async fn load(files: TlsFiles, stats: Arc<Stats>) -> Result<Self, TlsError> {
         let contents = Contents::read(&files).await?;
         let ready = contents.check(&files)?;
-        if let Err(expired) = ready.still_valid(&files) {
-            tracing::warn!(reason = %expired, "serving it until it is replaced");
+        if let Err(invalid) = ready.valid_now(&files) {
+            tracing::warn!(reason = %invalid, "serving it until it is replaced");
         }
+        follow::caution(&ready, &files);
         stats.set_certificate_expiry(ready.expires);
         Ok(Self {
             loaded: contents.fingerprint(),
-            config: RwLock::new(ready.config),
+            current: RwLock::new(Current::new(&ready)),
             turns: Semaphore::new(TURNS),
             files,
             stats,
@@ -87,7 +125,11 @@ impl Tls {
         // Only now: who says nothing holds no turn.
         let turn = self.turns.acquire().await;
         let turn = turn.expect("the semaphore is never closed");
-        let config = Arc::clone(&self.config.read());
+        // Together: what the one has verified, the other takes back.
+        let (config, outdated) = {
+            let current = self.current.read();
+            (Arc::clone(&current.config), current.outdated.clone())
+        };
         let mut handshake = pin!(hello.into_stream(config).into_fallible());
         let answered = futures::poll!(handshake.as_mut());
         // The expensive part is done, the rest waits for the client.
@@ -99,8 +141,11 @@ impl Tls {
         let stream = done.map_err(|(error, socket)| (error, Some(socket)))?;
         let (_, session) = stream.get_ref();
         let leaf = session.peer_certificates().and_then(<[_]>::first);
-        let certificate = leaf.map(|leaf| Arc::from(leaf.as_ref()));
-        Ok((stream, certificate))
+        let shown = leaf.map(|leaf| Shown {
+            certificate: Arc::from(leaf.as_ref()),
+            outdated,
+        });
+        Ok((stream, shown))
     }
 }
 

@@ -68,8 +68,10 @@ async fn a_state_outlives_the_right_to_it() {
         .feed()
         .replace(vec![], ResourceVersion::new("7"), false);
     lease.feed().set_health(UpstreamHealth::Healthy, None);
+    assert_eq!(lease.readable().await, Ok(()));
     forbid(&lease);
     assert_eq!(synced(&lease).await, Ok(()));
+    assert_eq!(lease.readable().await, Err(lease.forbidden()));
     assert_eq!(lease.late(None), lease.forbidden());
     // A feed that nobody wants forgets that too: the next one asks anew.
     lease.feed().clear();

@@ -49,6 +49,10 @@ impl Guarded {
         match timeout(limit, self.io.read_buf(&mut first)).await {
             Ok(Ok(0)) => Err(TlsFailure::Closed),
             Ok(Ok(_)) => {
+                self.begun = true;
+                if let Some(failure) = first.first().copied().and_then(foreign) {
+                    return Err(failure);
+                }
                 self.early = first.freeze();
                 Ok(self)
             }
@@ -131,5 +135,36 @@ impl AsyncWrite for Guarded {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx).map_err(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn only_the_first_byte_of_all_is_judged() {
+        let (mut server, client) = tokio::io::duplex(64);
+        server.write_all(b"ab").await.expect("room");
+        let waited = Guarded::new(Box::new(client)).await_first(LIMIT).await;
+        let Ok(mut guarded) = waited else {
+            panic!("nothing is wrong with it");
+        };
+        server.write_all(b"H\x15").await.expect("room");
+        let mut all = [0; 4];
+        guarded.read_exact(&mut all).await.expect("as sent");
+        assert_eq!(&all, b"abH\x15");
+    }
+
+    #[tokio::test]
+    async fn a_first_word_of_another_protocol_is_named() {
+        let (mut server, client) = tokio::io::duplex(64);
+        server.write_all(b"HTTP/1.1 400").await.expect("room");
+        let waited = Guarded::new(Box::new(client)).await_first(LIMIT).await;
+        assert!(matches!(waited, Err(TlsFailure::NoHttp2)));
     }
 }

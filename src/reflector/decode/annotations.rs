@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::object::Text;
+use super::{DecodeError, object::Text};
 use crate::resource::Gvr;
 
 /// What kubectl writes of an object as it was applied: of a secret that is all its data, where
@@ -21,10 +21,12 @@ pub(super) fn are_cut(gvr: &Gvr) -> bool {
 }
 
 /// Its values in `metadata.annotations`: one, unless the JSON repeats a key.
-pub(super) fn last_applied(annotations: &RawValue) -> Vec<&RawValue> {
-    let found: Result<LastApplied<'_>, _> = serde_json::from_str(annotations.get());
-    // No object (null, or nonsense) has no members.
-    found.map(|found| found.0).unwrap_or_default()
+///
+/// # Errors
+/// The annotations are neither null nor an object: what is in them can't be cut out.
+pub(super) fn last_applied(annotations: &RawValue) -> Result<Vec<&RawValue>, DecodeError> {
+    let found: Option<LastApplied<'_>> = serde_json::from_str(annotations.get())?;
+    Ok(found.map(|found| found.0).unwrap_or_default())
 }
 
 struct LastApplied<'a>(Vec<&'a RawValue>);
@@ -79,6 +81,28 @@ mod tests {
         match Decoder::new(info, false).line(line.as_bytes()) {
             Ok(UpstreamEvent::Added(object)) => object,
             other => panic!("expected ADDED, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_not_delivered() {
+        let applied = r#"{"kubectl.kubernetes.io/last-applied-configuration":"c2VjcmV0"}"#;
+        let meta = r#""name":"a","resourceVersion":"7""#;
+        for object in [
+            format!(r#"{{"metadata":{{{meta},"annotations":[{applied}]}}}}"#),
+            format!(r#"{{"metadata":{{{meta},"annotations":"text"}}}}"#),
+            format!(r#"{{"metadata":{{{meta},"annotations":{applied},"annotations":{{}}}}}}"#),
+            format!(r#"{{"metadata":{{{meta},"annotations":{applied},"annotations":null}}}}"#),
+            format!(r#"{{"metadata":{{"annotations":{applied}}},"metadata":{{{meta}}}}}"#),
+        ] {
+            let line = format!(r#"{{"type":"ADDED","object":{object}}}"#);
+            let decode = |info: &ResourceInfo| Decoder::new(info, false).line(line.as_bytes());
+            let refused = decode(&secrets()).expect_err(&object);
+            assert!(
+                matches!(refused, DecodeError::Malformed { .. }),
+                "{refused:?}"
+            );
+            assert!(decode(&pods()).is_ok(), "unusual, and delivered: {object}");
         }
     }
 

@@ -23,6 +23,8 @@ struct Shell<'a> {
     api_version: Option<&'a RawValue>,
     kind: Option<&'a RawValue>,
     metadata: Option<Meta<'a>>,
+    /// Whether `metadata` is there more than once.
+    repeated: bool,
 }
 
 #[derive(Default)]
@@ -33,6 +35,8 @@ struct Meta<'a> {
     version: Option<&'a RawValue>,
     managed_fields: Option<&'a RawValue>,
     annotations: Option<&'a RawValue>,
+    /// Whether `annotations` is there more than once.
+    repeated: bool,
     labels: Labels,
 }
 
@@ -46,6 +50,10 @@ impl Decoder {
         let Some(meta) = shell.metadata else {
             return Err(DecodeError::NoVersion);
         };
+        // Only the last of them would be cut.
+        if self.cut_last_applied && (shell.repeated || meta.repeated) {
+            return Err(DecodeError::Malformed { column: 0 });
+        }
         let raw_version = meta.version.ok_or(DecodeError::NoVersion)?;
         let version = version(raw_version).ok_or(DecodeError::NoVersion)?;
         let name = meta.name.filter(|name| !name.0.is_empty());
@@ -57,7 +65,8 @@ impl Decoder {
         let cuts = [shell.api_version, shell.kind, managed]
             .into_iter()
             .flatten();
-        let cuts = cuts.chain(annotations.into_iter().flat_map(last_applied));
+        let applied = annotations.map(last_applied).transpose()?;
+        let cuts = cuts.chain(applied.unwrap_or_default());
         let head = self.head(shell.api_version, shell.kind);
         let (json, version_start) = render(text, &head, cuts, offset(text, raw_version) + 1);
         let version_end = version_start + raw_version.get().len() - 2;
@@ -204,7 +213,10 @@ impl<'de> Deserialize<'de> for Shell<'de> {
                     match field {
                         ShellField::ApiVersion => shell.api_version = Some(map.next_value()?),
                         ShellField::Kind => shell.kind = Some(map.next_value()?),
-                        ShellField::Metadata => shell.metadata = map.next_value()?,
+                        ShellField::Metadata => {
+                            shell.repeated |= shell.metadata.is_some();
+                            shell.metadata = map.next_value()?;
+                        }
                         ShellField::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -248,7 +260,10 @@ impl<'de> Deserialize<'de> for Meta<'de> {
                         MetaField::Uid => meta.uid = map.next_value()?,
                         MetaField::ResourceVersion => meta.version = Some(map.next_value()?),
                         MetaField::ManagedFields => meta.managed_fields = Some(map.next_value()?),
-                        MetaField::Annotations => meta.annotations = Some(map.next_value()?),
+                        MetaField::Annotations => {
+                            meta.repeated |= meta.annotations.is_some();
+                            meta.annotations = Some(map.next_value()?);
+                        }
                         MetaField::Labels => {
                             let labels: Option<LabelsJson> = map.next_value()?;
                             meta.labels = labels.map_or_else(Labels::default, |json| json.0);

@@ -1,6 +1,6 @@
 //! Where the daemon listens, whether it may, and with which certificate.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
@@ -31,8 +31,12 @@ impl Listening {
     pub(super) async fn open(args: &ListenArgs, stats: &Arc<Stats>) -> anyhow::Result<Self> {
         let tls = match files(args) {
             Some(files) => {
-                let tls = Tls::load(files, Arc::clone(stats)).await;
-                Some(Arc::new(tls.context("--tls-cert")?))
+                let tls = Tls::load(files.clone(), Arc::clone(stats)).await;
+                let tls = tls.map_err(|error| {
+                    let flag = flag(error.path(), &files);
+                    anyhow::Error::new(error).context(flag)
+                })?;
+                Some(Arc::new(tls))
             }
             None => None,
         };
@@ -77,6 +81,17 @@ fn files(args: &ListenArgs) -> Option<TlsFiles> {
     })
 }
 
+/// The flag that a file was named with.
+fn flag(path: &Path, files: &TlsFiles) -> &'static str {
+    if path == files.certificate {
+        "--tls-cert"
+    } else if path == files.key {
+        "--tls-key"
+    } else {
+        "--client-ca"
+    }
+}
+
 fn taken(address: &impl std::fmt::Display, flag: &str) -> String {
     format!("cannot listen on {address}, choose another address with {flag}")
 }
@@ -106,4 +121,25 @@ fn protected(address: &Address, listen: &ListenArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_told_with_its_flag() {
+        let files = TlsFiles {
+            certificate: "a".into(),
+            key: "b".into(),
+            client_ca: Some("c".into()),
+        };
+        for (path, named) in [
+            ("a", "--tls-cert"),
+            ("b", "--tls-key"),
+            ("c", "--client-ca"),
+        ] {
+            assert_eq!(flag(path.as_ref(), &files), named);
+        }
+    }
 }

@@ -48,6 +48,13 @@ impl Authority {
         self.sign(parameters)
     }
 
+    /// The same, and not valid before a time to come.
+    pub(crate) fn early(&self, names: &[&str]) -> Pair {
+        let mut parameters = server(names);
+        parameters.not_before = date_time_ymd(4000, 1, 1);
+        self.sign(parameters)
+    }
+
     /// For a client.
     pub(crate) fn client(&self, user: &str, group: &str) -> Pair {
         self.sign(client(user, group))

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use futures::StreamExt as _;
+use http::{HeaderName, HeaderValue};
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
@@ -17,12 +19,16 @@ use super::{
 };
 use crate::transport::TlsFiles;
 
+const NAME: HeaderName = HeaderName::from_static("told");
+const VALUE: HeaderValue = HeaderValue::from_static("again");
+
 /// A server with a certificate, and what clients need to know of it.
 struct Secure {
     server: Server,
     authority: Authority,
     clients: Authority,
-    _directory: tempfile::TempDir,
+    tls: Arc<Tls>,
+    directory: tempfile::TempDir,
 }
 
 impl Secure {
@@ -37,26 +43,46 @@ impl Secure {
         );
         let stats = Arc::new(Stats::default());
         let tls = Tls::load(files, stats.clone()).await.expect("usable");
+        let tls = Arc::new(tls);
         let service = tower::service_fn(
             |request: Request<Body>| -> BoxFuture<'static, Result<_, Infallible>> {
                 let peer = request.extensions().get::<crate::transport::Peer>();
                 let certificate = peer.expect("always there").certificate.clone();
                 let shown = certificate.map_or_else(Bytes::new, |der| Bytes::copy_from_slice(&der));
-                let body = Body::new(http_body_util::Full::from(shown));
+                let body = match request.uri().path() {
+                    "/endless" => endless(),
+                    _ => Body::new(http_body_util::Full::from(shown)),
+                };
                 Box::pin(async { Ok(Response::new(body)) })
             },
         );
         Self {
-            server: Server::start_with(limits, stats, Some(Arc::new(tls)), service).await,
+            server: Server::start_with(limits, stats, Some(Arc::clone(&tls)), service).await,
             authority,
             clients,
-            _directory: directory,
+            tls,
+            directory,
         }
     }
 
     async fn connect(&self, client: &Client<'_>) -> std::io::Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(self.server.addr).await?;
         client.connect(&self.authority, socket).await
+    }
+
+    /// A response that goes on for ever, past its first words.
+    async fn endless(&self, client: &Client<'_>) -> h2::RecvStream {
+        let stream = self.connect(client).await.expect("tls");
+        let (sender, connection) = h2::client::handshake(stream).await.expect("http/2");
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("room");
+        let request = Request::get("https://localhost/endless").body(());
+        let (response, _) = sender
+            .send_request(request.expect("valid"), true)
+            .expect("open");
+        let mut body = response.await.expect("answered").into_body();
+        body.data().await.expect("begun").expect("whole");
+        body
     }
 
     /// What the server says of the certificate; `None` if it refuses the connection.
@@ -74,6 +100,13 @@ impl Secure {
         }
         Some(all)
     }
+}
+
+/// Says one word and goes on for ever.
+fn endless() -> Body {
+    let first = std::future::ready(Ok::<_, Infallible>(data("begun")));
+    let frames = futures::stream::once(first).chain(futures::stream::pending());
+    Body::new(http_body_util::StreamBody::new(frames))
 }
 
 pub(super) fn files(directory: &Path, pair: &Pair, clients: &Authority) -> TlsFiles {
@@ -190,6 +223,38 @@ async fn a_client_is_known_by_a_certificate_of_the_right_authority() {
         let stats = Arc::clone(&secure.server.stats);
         secure.server.finish().await;
         assert_eq!(stats.tls_failures(), 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn new_authorities_end_what_was_let_in_by_the_old_ones() {
+    bounded(async {
+        let limits = Limits {
+            outdated_trailers: || [(NAME, VALUE)].into_iter().collect(),
+            ..Limits::default()
+        };
+        let secure = Secure::start(limits).await;
+        let pair = secure.clients.client("alice", "admins");
+        let known = Client {
+            certificate: Some(&pair),
+            ..USUAL
+        };
+        let mut told = secure.endless(&known).await;
+        let unnamed = secure.endless(&USUAL).await;
+        let path = secure.directory.path().join("clients.crt");
+        std::fs::write(path, &Authority::new("others").pem).expect("writable");
+        secure.tls.look_again().await;
+        let trailers = told.trailers().await.expect("a clean end");
+        assert_eq!(trailers.expect("some").get(&NAME), Some(&VALUE));
+        // By its own end, long before the time that it has for that.
+        while secure.server.stats.open_connections() > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(secure.shown(&known).await, None, "not known any more");
+        assert!(!unnamed.is_end_stream(), "nobody else is touched");
+        drop(unnamed);
+        secure.server.finish().await;
     })
     .await;
 }

@@ -121,7 +121,7 @@ async fn streams_that_wake_together_share_one_write() {
         let context = context();
         let opening = opening(&context);
         let counted = Counted(near, Arc::clone(&writes));
-        let server = tokio::spawn(drive(counted, PEER, service, context, opening));
+        let server = tokio::spawn(drive(counted, (PEER, None), service, context, opening));
         writes_of_one_wake(far, &writes, feeders).await;
         let ended = server.await.expect("no panic");
         ended.expect("closed in good order");
@@ -145,7 +145,7 @@ async fn they_share_it_over_tls_too() {
         let server = tokio::spawn(async move {
             let accepted = tls.accept(counted).await.map_err(|(error, _)| error);
             let (stream, _) = accepted.expect("a handshake");
-            drive(stream, PEER, service, context, opening).await
+            drive(stream, (PEER, None), service, context, opening).await
         });
         let client = tls::USUAL.connect(&root, far).await.expect("a handshake");
         writes_of_one_wake(client, &writes, feeders).await;

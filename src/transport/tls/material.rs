@@ -15,7 +15,10 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{TlsFiles, validity::not_after};
+use super::{
+    TlsFiles,
+    validity::{Validity, validity},
+};
 
 /// The files can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,12 +49,31 @@ pub enum TlsError {
         /// The certificate's file.
         certificate: PathBuf,
     },
-    /// A certificate of the chain is too old.
+    /// The certificate is too old.
     #[error("the certificate in {} has expired", .path.display())]
     Expired {
         /// The certificate's file.
         path: PathBuf,
     },
+    /// The certificate is for later, or the clock is slow.
+    #[error("the certificate in {} is not valid yet", .path.display())]
+    Early {
+        /// The certificate's file.
+        path: PathBuf,
+    },
+}
+
+impl TlsError {
+    /// The file to look at.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Unusable { path, .. }
+            | Self::Expired { path }
+            | Self::Early { path } => path,
+            Self::Mismatch { key, .. } => key,
+        }
+    }
 }
 
 /// What the files held when they were read. Not kept: a key is in memory once.
@@ -69,6 +91,10 @@ pub(super) struct Ready {
     pub(super) config: Arc<ServerConfig>,
     /// When the first certificate of the chain expires, in seconds since 1970.
     pub(super) expires: i64,
+    /// Of the daemon's own certificate.
+    own: Validity,
+    /// The authorities of clients, as they are written.
+    pub(super) clients: Fingerprint,
 }
 
 impl Contents {
@@ -100,12 +126,14 @@ impl Contents {
     /// Makes a configuration of them. Says nothing about dates.
     pub(super) fn check(&self, files: &TlsFiles) -> Result<Ready, TlsError> {
         let chain = certificates(&self.certificate, &files.certificate)?;
-        let expires = chain.iter().filter_map(|each| not_after(each)).min();
-        let expires = expires.ok_or_else(|| TlsError::Unusable {
+        let own = chain.first().and_then(|own| validity(own));
+        let own = own.ok_or_else(|| TlsError::Unusable {
             path: files.certificate.clone(),
             what: "certificate",
             why: String::new(),
         })?;
+        let ends = chain.iter().filter_map(|each| Some(validity(each)?.until));
+        let expires = ends.fold(own.until, i64::min);
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::Unusable {
             path: files.key.clone(),
             what: "private key",
@@ -115,6 +143,8 @@ impl Contents {
         Ok(Ready {
             config: Arc::new(config),
             expires,
+            own,
+            clients: Sha256::digest(self.client_ca.as_deref().unwrap_or_default()).into(),
         })
     }
 
@@ -151,18 +181,30 @@ impl Contents {
 }
 
 impl Ready {
+    /// Whether the daemon's own certificate is valid now. Those after it may be for clients that
+    /// know an old authority only: they are none of their business who know the new one.
+    ///
     /// # Errors
-    /// A certificate has expired.
-    pub(super) fn still_valid(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        if now <= self.expires {
-            return Ok(());
+    /// [`TlsError::Expired`], [`TlsError::Early`].
+    pub(super) fn valid_now(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        let (now, path) = (now(), files.certificate.clone());
+        match self.own {
+            Validity { until, .. } if until < now => Err(TlsError::Expired { path }),
+            Validity { from, .. } if now < from => Err(TlsError::Early { path }),
+            _ => Ok(()),
         }
-        Err(TlsError::Expired {
-            path: files.certificate.clone(),
-        })
     }
+
+    /// Whether a certificate after a good one has expired.
+    pub(super) fn is_partly_old(&self) -> bool {
+        self.expires < now() && now() <= self.own.until
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -31,9 +31,10 @@ impl Live {
 
     /// Acts on the files as they are; tells whether they are in use now.
     async fn take(&self) -> bool {
-        let before = Arc::clone(&self.tls.config.read());
-        self.tls.replace(Contents::read(&self.tls.files).await);
-        !Arc::ptr_eq(&before, &self.tls.config.read())
+        let before = Arc::clone(&self.tls.current.read().config);
+        let contents = Contents::read(&self.tls.files).await;
+        self.tls.replace(contents, follow::Due::New);
+        !Arc::ptr_eq(&before, &self.tls.current.read().config)
     }
 }
 
@@ -60,6 +61,8 @@ async fn good_files_are_taken_and_bad_ones_change_nothing() {
 
     live.write(&live.authority.expired(&["a"]));
     assert!(!live.take().await, "expired");
+    live.write(&live.authority.early(&["a"]));
+    assert!(!live.take().await, "for later");
     live.write(&Pair {
         key: two.key.clone(),
         ..one
@@ -76,9 +79,36 @@ async fn good_files_are_taken_and_bad_ones_change_nothing() {
     live.write(&two);
     assert!(live.take().await);
     let stats = &live.tls.stats;
-    assert_eq!((stats.tls_reloads(), stats.tls_reloads_refused()), (2, 5));
+    assert_eq!((stats.tls_reloads(), stats.tls_reloads_refused()), (2, 6));
     // 4096-01-01, and not that of the expired one.
     assert_eq!(stats.certificate_expiry(), Some(67_090_118_400));
+}
+
+#[tokio::test]
+async fn an_old_authority_behind_a_good_certificate_refuses_nothing() {
+    let live = Live::start().await;
+    let mut pair = live.authority.server(&["a"]);
+    pair.certificate += &live.authority.expired(&["cross"]).certificate;
+    live.write(&pair);
+    assert!(live.take().await);
+    // What is to be looked at is told all the same.
+    assert_eq!(live.tls.stats.certificate_expiry(), Some(1_009_843_200));
+}
+
+#[tokio::test]
+async fn what_is_only_untimely_is_judged_again_and_told_once() {
+    let live = Live::start().await;
+    let judge = async |due| {
+        let contents = Contents::read(&live.tls.files).await;
+        live.tls.replace(contents, due)
+    };
+    live.write(&live.authority.early(&["a"]));
+    assert!(judge(follow::Due::New).await);
+    assert!(judge(follow::Due::Again).await);
+    assert_eq!(live.tls.stats.tls_reloads_refused(), 1);
+    live.write(&live.authority.server(&["a"]));
+    assert!(!judge(follow::Due::Again).await);
+    assert_eq!(live.tls.stats.tls_reloads(), 1);
 }
 
 #[tokio::test]

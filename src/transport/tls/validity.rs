@@ -1,4 +1,4 @@
-//! When a certificate expires: the one field that the verifying library keeps to itself.
+//! When a certificate is valid: the one field that the verifying library keeps to itself.
 
 use jiff::{civil, tz::TimeZone};
 
@@ -8,9 +8,15 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The end of a certificate's validity in seconds since 1970; `None` if it is none (RFC 5280,
-/// 4.1).
-pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
+/// From when and until when a certificate is valid, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+/// The validity of a certificate; `None` if it is none (RFC 5280, 4.1).
+pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
     let (certificate, _) = take(certificate, SEQUENCE)?;
     let (mut fields, _) = take(certificate, SEQUENCE)?;
     if let Some((_, rest)) = take(fields, VERSION) {
@@ -21,9 +27,11 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
         (_, fields) = take(fields, tag)?;
     }
     let (validity, _) = take(fields, SEQUENCE)?;
-    let (_, _, end) = element(validity)?;
+    let (tag, text, end) = element(validity)?;
+    let from = time(tag, std::str::from_utf8(text).ok()?)?;
     let (tag, text, _) = element(end)?;
-    time(tag, std::str::from_utf8(text).ok()?)
+    let until = time(tag, std::str::from_utf8(text).ok()?)?;
+    Some(Validity { from, until })
 }
 
 /// The content of the first element, which must have this tag, and what follows it.
@@ -83,15 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_end_of_real_certificates() {
-        for (year, expected) in [(2030, 1_893_542_400), (2070, 3_155_846_400)] {
+    fn reads_the_validity_of_real_certificates() {
+        for (year, until) in [(2030, 1_893_542_400), (2070, 3_155_846_400)] {
             let key = rcgen::KeyPair::generate().expect("a key");
             let mut parameters = rcgen::CertificateParams::default();
+            parameters.not_before = rcgen::date_time_ymd(1970, 1, 2);
             parameters.not_after = rcgen::date_time_ymd(year, 1, 2);
             let made = parameters.self_signed(&key).expect("a certificate");
-            assert_eq!(not_after(made.der()), Some(expected), "{year}");
+            let expected = Validity {
+                from: 86_400,
+                until,
+            };
+            assert_eq!(validity(made.der()), Some(expected), "{year}");
             for cut in 0..80 {
-                assert_eq!(not_after(&made.der()[..cut]), None, "cut at {cut}");
+                assert_eq!(validity(&made.der()[..cut]), None, "cut at {cut}");
             }
         }
     }

@@ -1,13 +1,15 @@
 //! Reviews that lie, fail or take too long, and callers who try what they may not.
 
+use informerd::proto::v1::Availability;
 use informerd_support::simulation::{Action, Caller, Cluster, Fault, Mood, Rule, Verb};
 use tonic::{Code, Request, Status};
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt as _;
 
 use super::{
     calls::Line,
     canary,
-    cast::{A, Cast},
+    cast::{A, B, Cast},
 };
 use crate::{
     conformance::scenarios, daemon::Daemon, request::Ask, stage::Kind, subscriber::reason,
@@ -20,6 +22,7 @@ scenarios![
     access_is_not_shared_between_tenants: "played on the real one by the matrix",
     access_headers_make_nobody: "played on the real one by the matrix",
     access_has_limits: "the same daemon on either",
+    access_to_other_namespaces_shows_no_trouble_there: "a real apiserver has no faults to order",
     access_trouble_shows_in_readiness: "a real apiserver can't be asked to be wrong",
 ];
 
@@ -248,11 +251,38 @@ async fn access_has_limits(_: Kind) {
     let details = status.get_error_details();
     assert!(details.quota_failure().is_some() && details.retry_info().is_some());
     assert!(bob.watch(&maps()).await.is_ok());
+    let mut reflection = ServerReflectionClient::new(ann.0.clone());
+    let asked = reflection.server_reflection_info(tokio_stream::pending());
+    let status = asked.await.expect_err("a stream like others");
+    assert_eq!(reason(&status), "QUOTA_EXCEEDED");
     drop(first);
     until("the slot is free", || async {
         ann.watch(&maps()).await.is_ok()
     })
     .await;
+}
+
+/// What the daemon may not read somewhere is told to those who may read there, and to nobody else.
+async fn access_to_other_namespaces_shows_no_trouble_there(_: Kind) {
+    let scene = Scene::new(&["--namespaces", "access-a,access-b"]).await;
+    let rules = [("ann", A), ("bob", B)];
+    let rules = rules.map(|(user, namespace)| Rule::read(user, "configmaps", namespace));
+    scene.cluster().set_rules(rules.to_vec());
+    let (ann, _) = scene.user("ann").await;
+    let (bob, _) = scene.user("bob").await;
+    let text = "configmaps is forbidden: User \"daemon\" cannot list resource";
+    for verb in [Verb::List, Verb::Watch] {
+        let fault = Fault::on("configmaps", verb, Action::status(403, "Forbidden", text));
+        scene.cluster().inject(fault.times(100_000));
+    }
+    assert_eq!(reason(&refused(&ann, &maps()).await), "UPSTREAM_FORBIDDEN");
+    let told = async |line: &Line| {
+        let listed = line.resources().await.expect("answered");
+        let maps = listed.iter().find(|listed| listed.kind == "ConfigMap");
+        maps.expect("offered").availability()
+    };
+    assert_eq!(told(&ann).await, Availability::ForbiddenUpstream);
+    assert_eq!(told(&bob).await, Availability::Available);
 }
 
 /// `/readyz` tells the operator what is missing, and heals.

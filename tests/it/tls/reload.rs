@@ -140,6 +140,10 @@ async fn f55_the_authority_of_clients_is_replaced(kind: Kind) {
         }
     };
     assert_eq!(ask(&before).await, Ok(()));
+    let open = Client::builder(&address).ca_file(&ca);
+    let open = open.client_certificate(&before.0, &before.1).connect();
+    let open = open.await.expect("known");
+    open.resources().await.expect("answered");
     let refused = ask(&after).await.expect_err("of nobody known");
     assert!(
         refused.contains("refuses the client certificate"),
@@ -148,6 +152,11 @@ async fn f55_the_authority_of_clients_is_replaced(kind: Kind) {
     mounted.swap([&pair.certificate, &pair.key, &root.pem, &second.pem]);
     reloads(&world, "taken", 1.0).await;
     assert_eq!(ask(&after).await, Ok(()));
+    // An open connection gives no longer what a new one would not.
+    until("the old connection is closed", || async {
+        open.resources().await.is_err()
+    })
+    .await;
     let refused = ask(&before).await.expect_err("not known any more");
     assert!(
         refused.contains("refuses the client certificate"),

@@ -43,7 +43,7 @@ const HTTP: &[&str] = &[
     "tokio_rustls",
     "tonic",
 ];
-const ADMIN: &[&str] = &["tokio", "tokio_stream", "tokio_util", "axum"];
+const ADMIN: &[&str] = &["tokio", "tokio_stream", "tokio_util", "axum", "hyper"];
 const GRPC: &[&str] = &[
     "tokio",
     "tokio_stream",
