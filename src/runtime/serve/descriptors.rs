@@ -26,11 +26,12 @@ pub(super) fn raise() -> Option<u64> {
 pub(super) fn clamp(connections: usize, descriptors: Option<u64>) -> usize {
     let most = descriptors.map_or(connections, |limit| connections.min(room(limit)));
     if most < connections {
-        warn!(
+        // No warning: the default asks for more than most machines give, and need.
+        info!(
             connections = most,
             asked = connections,
             descriptors,
-            "fewer connections than --max-connections: raise the limit of open descriptors"
+            "the limit of open descriptors allows fewer connections than --max-connections"
         );
     } else {
         info!(connections = most, descriptors, "limits");
