@@ -181,7 +181,7 @@ impl LogArgs {
     /// Only what goes wrong, so that the output stays readable.
     pub(in crate::runtime) fn quiet() -> Self {
         Self {
-            log: "warn".to_owned(),
+            log: "warn,audit=off".to_owned(),
             log_format: LogFormat::Text,
         }
     }
