@@ -7,6 +7,7 @@ mod annotations;
 mod envelope;
 mod object;
 mod status;
+mod text;
 
 use std::sync::Arc;
 

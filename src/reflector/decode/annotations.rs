@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{DecodeError, object::Text};
+use super::{DecodeError, text::Text};
 use crate::resource::Gvr;
 
 /// What kubectl writes of an object as it was applied: of a secret that is all its data, where

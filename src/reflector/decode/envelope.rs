@@ -5,11 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    DecodeError, Decoder, Page,
-    object::{Text, version},
-    status,
-};
+use super::{DecodeError, Decoder, Page, object::version, status, text::Text};
 use crate::resource::UpstreamEvent;
 
 /// KEP-3157: set on the bookmark that ends the initial events; only the value `"true"` counts

@@ -9,13 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{DecodeError, Decoder, annotations::last_applied};
+use super::{DecodeError, Decoder, annotations::last_applied, text::Text};
 use crate::resource::{Key, Labels, Object, ObjectParts, ResourceVersion};
-
-/// A string that is borrowed when it holds no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The members of an object that are looked at.
 #[derive(Default)]
