@@ -13,6 +13,7 @@ mod frames;
 mod framing;
 mod objects;
 mod offer;
+mod origin;
 mod prompt;
 mod resources;
 mod service;

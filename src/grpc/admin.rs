@@ -8,9 +8,8 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Offer,
-    caller::Origin,
-    frames, offer,
+    Offer, caller, frames, offer,
+    origin::Origin,
     status::{closed, invalid},
     validate,
 };
@@ -114,7 +113,7 @@ impl AdminApi {
         let origin = Origin::of(extensions)?;
         let path = format!("{PATH}/{page}");
         let visit = self.gate.visit(&origin.caller, &path, "get").await;
-        visit.map_err(|refusal| origin.refused(CALL, &refusal))
+        visit.map_err(|refusal| caller::refused(&origin, CALL, &refusal))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::caller::Origin;
+use super::origin::Origin;
 use crate::{
     access::{Refusal, Sparing},
     resource::Gvr,
@@ -27,23 +27,15 @@ pub(super) struct Trail<'a> {
 impl Trail<'_> {
     /// A stream was let in.
     pub(super) fn begins(self) {
-        let identity = self.origin.caller.identity();
-        info!(
-            target: "audit",
-            user = self.origin.user(),
-            uid = identity.map_or("", |known| &known.uid),
-            groups = identity.map_or(0, |known| known.groups.len()),
-            peer = self.origin.peer(),
-            resource = %self.gvr,
-            namespaces = self.namespaces(),
-            selector = %self.query,
-            outcome = "allowed",
-            "audit: stream begins"
-        );
+        self.tell("audit: stream begins", "allowed", None, None);
     }
 
     /// A stream is over.
     pub(super) fn ends(self, reason: &str, events: u64) {
+        self.tell("audit: stream ends", "ended", Some(reason), Some(events));
+    }
+
+    fn tell(self, message: &str, outcome: &str, reason: Option<&str>, events: Option<u64>) {
         let identity = self.origin.caller.identity();
         info!(
             target: "audit",
@@ -54,10 +46,10 @@ impl Trail<'_> {
             resource = %self.gvr,
             namespaces = self.namespaces(),
             selector = %self.query,
-            outcome = "ended",
+            outcome,
             reason,
             events,
-            "audit: stream ends"
+            "{message}"
         );
     }
 
@@ -72,24 +64,17 @@ impl Trail<'_> {
 /// A call of somebody whom nobody knows was turned away. `untold` of the line says how many before
 /// it have none.
 pub(super) fn stranger(peer: &str, call: &str, refusal: &Refusal) {
-    let Some(untold) = STRANGERS.tell(Instant::now()) else {
-        return;
-    };
-    info!(
-        target: "audit",
-        user = "-",
-        peer,
-        call,
-        outcome = "refused",
-        reason = refusal.as_str(),
-        detail = %refusal,
-        untold,
-        "audit: call refused"
-    );
+    if let Some(untold) = STRANGERS.tell(Instant::now()) {
+        turned_away("-", peer, call, refusal, Some(untold));
+    }
 }
 
 /// A call was turned away.
-pub(super) fn refused(user: &str, peer: &str, call: &str, refusal: &Refusal) {
+pub(super) fn refused(origin: &Origin, call: &str, refusal: &Refusal) {
+    turned_away(origin.user(), &origin.peer(), call, refusal, None);
+}
+
+fn turned_away(user: &str, peer: &str, call: &str, refusal: &Refusal, untold: Option<u64>) {
     info!(
         target: "audit",
         user,
@@ -98,6 +83,7 @@ pub(super) fn refused(user: &str, peer: &str, call: &str, refusal: &Refusal) {
         outcome = "refused",
         reason = refusal.as_str(),
         detail = %refusal,
+        untold,
         "audit: call refused"
     );
 }

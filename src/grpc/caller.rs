@@ -1,23 +1,17 @@
-//! Who calls: from the headers and the connection of a request to a caller, and from refusals to
-//! statuses.
-
-use std::time::Duration;
+//! Who calls: from the headers and the connection of a request to a caller.
 
 use http::{Extensions, HeaderMap, Request, header};
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic::Status;
 
 use super::{
     audit,
-    status::{DOMAIN, refuse, retry},
+    origin::{self, Origin},
+    status,
 };
 use crate::{
-    access::{Bearer, Caller, Credential, Gate, Refusal},
-    transport::{Peer, Remote},
+    access::{Bearer, Credential, Gate, Refusal},
+    transport::Peer,
 };
-
-/// When to come back after reviews could not be had.
-const UNVERIFIED: Duration = Duration::from_secs(2);
 
 /// Finds out who calls, and notes it in the request. Headers that claim a user (`x-remote-user`,
 /// `impersonate-user`) mean nothing.
@@ -52,46 +46,17 @@ fn credential(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Cre
     }
 }
 
-/// Who calls, and from where.
-#[derive(Debug, Clone)]
-pub(super) struct Origin {
-    pub(super) caller: Caller,
-    peer: Option<Remote>,
-}
-
-impl Origin {
-    /// Of a request that has come through [`recognise`].
-    pub(super) fn of(extensions: &Extensions) -> Result<Self, Status> {
-        let caller = extensions.get::<Caller>().cloned();
-        Ok(Self {
-            caller: caller.ok_or_else(|| status(&Refusal::Missing))?,
-            peer: remote(extensions),
-        })
-    }
-
-    /// Refuses a call, and notes that.
-    pub(super) fn refused(&self, call: &str, refusal: &Refusal) -> Status {
-        audit::refused(self.user(), &self.peer(), call, refusal);
-        status(refusal)
-    }
-
-    /// The user's name, for logs.
-    pub(super) fn user(&self) -> &str {
-        let identity = self.caller.identity();
-        identity.map_or("-", |known| &known.username)
-    }
-
-    /// Where the call comes from, for logs.
-    pub(super) fn peer(&self) -> String {
-        peer_text(self.peer)
-    }
+/// Refuses a call, and notes that.
+pub(super) fn refused(origin: &Origin, call: &str, refusal: &Refusal) -> Status {
+    audit::refused(origin, call, refusal);
+    status::refused(refusal)
 }
 
 /// Refuses a call whose caller is not known, and notes that.
 pub(super) fn stranger<B>(request: &Request<B>, refusal: &Refusal) -> Status {
-    let peer = peer_text(remote(request.extensions()));
+    let peer = origin::peer(request.extensions());
     audit::stranger(&peer, method(request.uri().path()), refusal);
-    status(refusal)
+    status::refused(refusal)
 }
 
 /// The methods that callers must be known for.
@@ -113,39 +78,10 @@ fn method(path: &str) -> &'static str {
     known.copied().unwrap_or("unknown")
 }
 
-fn remote(extensions: &Extensions) -> Option<Remote> {
-    extensions.get::<Peer>().map(|peer| peer.remote)
-}
-
-fn peer_text(peer: Option<Remote>) -> String {
-    peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
-}
-
-/// A refusal as a status.
-pub(super) fn status(refusal: &Refusal) -> Status {
-    let message = refusal.to_string();
-    match refusal {
-        Refusal::Missing => refuse(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
-        Refusal::Invalid(_) => refuse(Code::Unauthenticated, "CREDENTIALS_INVALID", message),
-        Refusal::Denied(_) => refuse(Code::PermissionDenied, "ACCESS_DENIED", message),
-        Refusal::Unverified | Refusal::Unconfirmed => {
-            let reason = "ACCESS_UNVERIFIED";
-            retry(Code::Unavailable, reason, message, UNVERIFIED)
-        }
-        Refusal::Exhausted { after, .. } => {
-            let mut details = ErrorDetails::new();
-            details
-                .set_error_info("QUOTA_EXCEEDED", DOMAIN, [])
-                .set_retry_info(Some(*after))
-                .add_quota_failure_violation("user", message.clone());
-            Status::with_error_details(Code::ResourceExhausted, message, details)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Remote;
 
     fn bearer(values: &[&str], extensions: &Extensions) -> Result<Option<&'static str>, Refusal> {
         let mut headers = HeaderMap::new();
@@ -193,24 +129,5 @@ mod tests {
         }
         assert_eq!(served + 2, METHODS.len());
         assert_eq!(method("/a-text\nof-the-caller"), "unknown");
-    }
-
-    #[test]
-    fn a_quota_says_which_and_when() {
-        let exhausted = Refusal::Exhausted {
-            what: "too many streams are open",
-            limit: 7,
-            after: Duration::from_secs(5),
-        };
-        let status = status(&exhausted);
-        assert_eq!(status.code(), Code::ResourceExhausted);
-        let details = status.get_error_details();
-        assert!(
-            details
-                .quota_failure()
-                .is_some_and(|q| q.violations.len() == 1)
-        );
-        let retry = details.retry_info().and_then(|info| info.retry_delay);
-        assert_eq!(retry, Some(Duration::from_secs(5)));
     }
 }

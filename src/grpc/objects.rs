@@ -6,9 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    Offer,
-    caller::Origin,
-    offer,
+    Offer, caller, offer,
+    origin::Origin,
     status::{closed, invalid, invalid_token, refuse},
     validate,
 };
@@ -124,7 +123,7 @@ impl ObjectApi {
             membership,
         };
         let permit = self.gate.permit::<R>(&origin.caller, scope).await;
-        let permit = permit.map_err(|refusal| origin.refused(CALL, &refusal))?;
+        let permit = permit.map_err(|refusal| caller::refused(origin, CALL, &refusal))?;
         self.offer.find(permit).await
     }
 

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tonic::{Request, Response, Status};
 
-use super::{
-    Offer,
-    caller::{self, Origin},
-    frames,
-};
+use super::{Offer, frames, origin::Origin, status};
 use crate::{
     access::{Caller, Gate},
     cacher::{Cachers, UpstreamStanding},
@@ -98,6 +94,6 @@ impl ResourceApi {
         places: &[S],
     ) -> Result<bool, Status> {
         let may = self.gate.may_subscribe(caller, &info.gvr, places).await;
-        may.map_err(|refusal| caller::status(&refusal))
+        may.map_err(|refusal| status::refused(&refusal))
     }
 }

@@ -10,12 +10,15 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
+    access::Refusal,
     selector::FilterError,
     subscription::{Closed, TokenError},
 };
 
 /// `ErrorInfo.domain` of all errors.
-pub(super) const DOMAIN: &str = "informerd";
+const DOMAIN: &str = "informerd";
+/// When to come back after reviews could not be had.
+const UNVERIFIED: Duration = Duration::from_secs(2);
 
 /// An error with its machine-readable reason.
 pub(super) fn refuse(code: Code, reason: &str, message: impl Into<String>) -> Status {
@@ -116,6 +119,27 @@ pub(super) fn closed(closed: &Closed, reconnect: Duration) -> Status {
     }
 }
 
+/// How a call of somebody who is unknown, may not, or has too much ends.
+pub(super) fn refused(refusal: &Refusal) -> Status {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::Missing => refuse(Code::Unauthenticated, "CREDENTIALS_MISSING", message),
+        Refusal::Invalid(_) => refuse(Code::Unauthenticated, "CREDENTIALS_INVALID", message),
+        Refusal::Denied(_) => refuse(Code::PermissionDenied, "ACCESS_DENIED", message),
+        Refusal::Unverified | Refusal::Unconfirmed => {
+            let reason = "ACCESS_UNVERIFIED";
+            retry(Code::Unavailable, reason, message, UNVERIFIED)
+        }
+        Refusal::Exhausted { after, .. } => {
+            let mut details = ErrorDetails::new();
+            details
+                .set_retry_info(Some(*after))
+                .add_quota_failure_violation("user", message.clone());
+            with_details(Code::ResourceExhausted, "QUOTA_EXCEEDED", message, details)
+        }
+    }
+}
+
 /// A status as the trailers of a response whose head was sent already.
 pub(super) fn trailers(status: Status) -> HeaderMap {
     let mut headers = status.into_http::<()>().into_parts().0.headers;
@@ -150,5 +174,24 @@ mod tests {
             assert_eq!(status.code(), Code::Unavailable);
             assert!(status.get_error_details().retry_info().is_some());
         }
+    }
+
+    #[test]
+    fn a_quota_says_which_and_when() {
+        let exhausted = Refusal::Exhausted {
+            what: "too many streams are open",
+            limit: 7,
+            after: Duration::from_secs(5),
+        };
+        let status = refused(&exhausted);
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let details = status.get_error_details();
+        assert!(
+            details
+                .quota_failure()
+                .is_some_and(|q| q.violations.len() == 1)
+        );
+        let retry = details.retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(retry, Some(Duration::from_secs(5)));
     }
 }

@@ -8,10 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
-use super::{
-    caller::{self, Origin},
-    status::retry,
-};
+use super::{caller, origin::Origin, status::retry};
 use crate::access::{Gate, StreamSlot};
 
 /// Most calls of each kind that strangers may have open.
@@ -61,7 +58,7 @@ pub(super) async fn enter<B>(
     }
     let origin = Origin::of(request.extensions())?;
     let slot = gate.enter(&origin.caller);
-    let slot = slot.map_err(|refusal| origin.refused("reflection", &refusal))?;
+    let slot = slot.map_err(|refusal| caller::refused(&origin, "reflection", &refusal))?;
     Ok(Some(Slot::Caller(slot)))
 }
 

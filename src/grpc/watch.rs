@@ -19,10 +19,11 @@ use tower::Service;
 use super::{
     Counters, Offer,
     audit::Trail,
-    caller::{self, Origin},
+    caller,
     counters::{EndLabels, StartLabels},
     frames::{self, Echo},
     framing, offer,
+    origin::Origin,
     status::{self, closed},
     validate,
 };
@@ -81,7 +82,7 @@ impl WatchApi {
         let called = Instant::now();
         let origin = Origin::of(request.extensions())?;
         let slot = self.gate.enter(&origin.caller);
-        let slot = slot.map_err(|refusal| origin.refused(WATCH, &refusal))?;
+        let slot = slot.map_err(|refusal| caller::refused(&origin, WATCH, &refusal))?;
         let mut request = message(request).await?;
         let grant = self.grant(&origin, &mut request).await?;
         let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
@@ -120,7 +121,7 @@ impl WatchApi {
             membership,
         };
         let permit = self.gate.permit(&origin.caller, scope).await;
-        let permit = permit.map_err(|refusal| origin.refused(WATCH, &refusal))?;
+        let permit = permit.map_err(|refusal| caller::refused(origin, WATCH, &refusal))?;
         let grant = self.offer.find(permit).await?;
         validate::namespaces(grant.info(), grant.membership())?;
         Ok(grant)
@@ -205,7 +206,7 @@ impl WatchBody {
         if let Health::Ended(refusal) = &health
             && !matches!(self.state, State::Ended)
         {
-            return self.end(refusal.as_str(), caller::status(refusal));
+            return self.end(refusal.as_str(), status::refused(refusal));
         }
         match &mut self.state {
             State::Ended => Step::Last(None),

@@ -1,0 +1,52 @@
+//! Where a call comes from, and from whom.
+
+use http::Extensions;
+use tonic::Status;
+
+use super::status;
+use crate::{
+    access::{Caller, Refusal},
+    transport::{Peer, Remote},
+};
+
+/// Who calls, and from where.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) caller: Caller,
+    peer: Option<Remote>,
+}
+
+impl Origin {
+    /// Of a request whose caller has been [recognised](super::caller::recognise).
+    pub(super) fn of(extensions: &Extensions) -> Result<Self, Status> {
+        let caller = extensions.get::<Caller>().cloned();
+        Ok(Self {
+            caller: caller.ok_or_else(|| status::refused(&Refusal::Missing))?,
+            peer: remote(extensions),
+        })
+    }
+
+    /// The user's name, for logs.
+    pub(super) fn user(&self) -> &str {
+        let identity = self.caller.identity();
+        identity.map_or("-", |known| &known.username)
+    }
+
+    /// Where the call comes from, for logs.
+    pub(super) fn peer(&self) -> String {
+        text(self.peer)
+    }
+}
+
+/// Where a request comes from whose caller is not known, for logs.
+pub(super) fn peer(extensions: &Extensions) -> String {
+    text(remote(extensions))
+}
+
+fn remote(extensions: &Extensions) -> Option<Remote> {
+    extensions.get::<Peer>().map(|peer| peer.remote)
+}
+
+fn text(peer: Option<Remote>) -> String {
+    peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
+}
