@@ -47,7 +47,7 @@ class ObjectList(Generic[T]):
         return len(self.objects)
 
 
-async def call(target: Target, method: Any, request: Any) -> Any:
+async def _call(target: Target, method: Any, request: Any) -> Any:
     """Make one call.
 
     Raises
@@ -66,6 +66,25 @@ async def call(target: Target, method: Any, request: Any) -> Any:
             # For the next call.
             target.tls.renew()
         raise unreachable(target.server, failure) from None
+
+
+async def get_object(
+    target: Target,
+    connection: Connection,
+    request: object_pb2.GetObjectRequest,
+    decode: Callable[[bytes], T],
+) -> Object[T]:
+    """Read one object."""
+    answer = await _call(target, connection.objects.GetObject, request)
+    return _read_object(cast("object_pb2.GetObjectResponse", answer).object, decode)
+
+
+async def list_resources(target: Target, connection: Connection) -> tuple[ResourceInfo, ...]:
+    """Read what can be watched."""
+    request = resource_pb2.ListResourcesRequest()
+    answer = await _call(target, connection.resources.ListResources, request)
+    resources = cast("resource_pb2.ListResourcesResponse", answer).resources
+    return tuple(_read_resource(message) for message in resources)
 
 
 async def list_objects(
@@ -94,16 +113,16 @@ async def _list_once(
     request.CopyFrom(first)
     objects: list[Object[T]] = []
     while True:
-        answer = await call(target, connection.objects.ListObjects, request)
+        answer = await _call(target, connection.objects.ListObjects, request)
         page = cast("object_pb2.ListObjectsResponse", answer)
-        objects.extend(read_object(message, decode) for message in page.objects)
+        objects.extend(_read_object(message, decode) for message in page.objects)
         if not page.next_page_token:
             return ObjectList(tuple(objects), page.resource_version, page.resume_token)
         request.page_token = page.next_page_token
         request.min_resource_version = ""
 
 
-def read_object(message: object_pb2.Object, decode: Callable[[bytes], T]) -> Object[T]:
+def _read_object(message: object_pb2.Object, decode: Callable[[bytes], T]) -> Object[T]:
     """Copy an object out of its message."""
     return Object(
         message.namespace,
@@ -115,7 +134,7 @@ def read_object(message: object_pb2.Object, decode: Callable[[bytes], T]) -> Obj
     )
 
 
-def read_resource(message: resource_pb2.Resource) -> ResourceInfo:
+def _read_resource(message: resource_pb2.Resource) -> ResourceInfo:
     """Copy a resource out of its message."""
     names = {number: name for name, number in resource_pb2.Availability.items()}
     name = names.get(message.availability, "AVAILABILITY_UNSPECIFIED")

@@ -16,7 +16,7 @@ from informerd.errors import ConfigurationError
 from informerd.informer import Informer
 from informerd.iterators import EventIterator, FrameIterator
 from informerd.resource import Resource, ResourceInfo
-from informerd.v1 import object_pb2, resource_pb2, watch_pb2
+from informerd.v1 import object_pb2, watch_pb2
 
 if TYPE_CHECKING:
     import os
@@ -344,9 +344,7 @@ class Client:
             name=name,
             min_resource_version=min_resource_version or "",
         )
-        method = self._connected().objects.GetObject
-        response = await _reads.call(self._target, method, request)
-        return _reads.read_object(response.object, decode)
+        return await _reads.get_object(self._target, self._connected(), request, decode)
 
     async def resources(self) -> tuple[ResourceInfo, ...]:
         """List the resources that the cluster serves, custom ones included.
@@ -358,9 +356,7 @@ class Client:
         CallError
             The daemon refused.
         """
-        method = self._connected().resources.ListResources
-        response = await _reads.call(self._target, method, resource_pb2.ListResourcesRequest())
-        return tuple(_reads.read_resource(message) for message in response.resources)
+        return await _reads.list_resources(self._target, self._connected())
 
     async def aclose(self) -> None:
         """End all watches and leave the connection. Idempotent."""
@@ -368,8 +364,7 @@ class Client:
         for watching in tuple(self._open.values()):
             await watching.aclose()
         connection, self._connection = self._connection, None
-        closing = connection.release() if connection is not None else None
-        if closing is not None:
+        if connection is not None and (closing := connection.release()) is not None:
             await closing
 
     async def __aenter__(self) -> Client:
