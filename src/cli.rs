@@ -1,7 +1,8 @@
-//! The commands that talk to a daemon: `watch`, `get` and `resources`.
+//! The commands that talk to a daemon: `watch`, `get`, `resources` and `admin`.
 //!
 //! Each command is an `Args` struct for clap and a `run` function; the binary embeds them.
 
+pub mod admin;
 mod age;
 mod bearer;
 mod columns;

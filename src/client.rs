@@ -72,6 +72,7 @@
 //! | `get_watch_argument_name(func)` | none: no function is called with `watch` or `follow`. Logs can't be followed here |
 //! | `TYPE_LIST_SUFFIX` | none: it turns `PodList` into `Pod`; here no list type is ever named |
 
+mod admin;
 mod bearer;
 mod builder;
 mod connect;

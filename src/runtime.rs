@@ -38,6 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         Command::Watch(args) => cli::finish(runtime.block_on(cli::watch::run(args))),
         Command::Get(args) => cli::finish(runtime.block_on(cli::get::run(args))),
+        Command::Admin(args) => cli::finish(runtime.block_on(cli::admin::run(args))),
         Command::Resources(args) => cli::finish(runtime.block_on(cli::resources::run(args))),
         #[cfg(feature = "demo")]
         Command::Demo(args) => finish(runtime.block_on(demo::run(args))),

@@ -15,7 +15,7 @@ pub(super) use demo::{DemoArgs, SimulateArgs};
 pub(super) use listen::ListenArgs;
 pub(super) use serve::{ClusterArgs, LogArgs, LogFormat, ServeArgs};
 
-use crate::cli::{get::GetArgs, resources::ResourcesArgs, watch::WatchArgs};
+use crate::cli::{admin::AdminArgs, get::GetArgs, resources::ResourcesArgs, watch::WatchArgs};
 
 /// The shared Kubernetes informer as a daemon: one upstream watch per resource, many gRPC streams.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ pub(super) enum Command {
     Get(GetArgs),
     /// List what can be watched.
     Resources(ResourcesArgs),
+    /// Show what a daemon does: its watches, its streams, what a filter costs.
+    Admin(AdminArgs),
     /// Show informerd at work on a small simulated cluster; needs nothing else.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),

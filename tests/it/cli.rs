@@ -1,5 +1,6 @@
 //! The command line as people use it: the real binary, its output and its exit codes.
 
+mod admin;
 mod forms;
 mod help;
 mod refusals;
@@ -19,6 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
         refusals::scenarios(),
         serving::scenarios(),
         help::scenarios(),
+        admin::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -7,12 +7,14 @@ scenarios![cli_help_shows_by_example];
 
 /// Every command shows itself at work, within the width of a terminal.
 async fn cli_help_shows_by_example(_: Kind) {
-    let commands: [(&[&str], &str); 5] = [
+    let commands: [(&[&str], &str); 7] = [
         (&[], "informerd watch pods"),
         (&["serve"], "informerd serve --"),
         (&["watch"], "informerd watch pods -o jsonl"),
         (&["get"], "informerd get pods"),
         (&["resources"], "informerd resources -o"),
+        (&["admin"], "informerd admin upstreams"),
+        (&["admin", "explain"], "informerd admin explain"),
     ];
     for (command, example) in commands {
         for flag in ["--help", "-h"] {
@@ -27,7 +29,7 @@ async fn cli_help_shows_by_example(_: Kind) {
             assert!(!help.contains('\u{1b}'), "no colours in a pipe: {help}");
         }
     }
-    for command in ["watch", "get", "resources"] {
+    for command in ["watch", "get", "resources", "admin"] {
         let help = run(&[command, "--help"]).await.fine();
         assert!(help.contains("Exit codes:"), "{command}: {help}");
     }
