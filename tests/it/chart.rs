@@ -1,5 +1,6 @@
 //! The Helm chart: what it renders, what an apiserver says to that, and what stands beside it.
 
+mod conformance;
 mod crds;
 mod documents;
 mod helm;
@@ -17,6 +18,7 @@ use std::{fs, future::Future, path::PathBuf, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 
+pub use self::conformance::{Guest, admit};
 use self::helm::Helm;
 use crate::{
     sandbox,
@@ -29,6 +31,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The trials of this room.
 pub fn trials() -> Vec<Trial> {
     let mut all = documents::trials();
+    all.extend(conformance::trials());
     all.extend(install::trials());
     all.extend(needed::trials());
     all.extend(rights::trials());
@@ -36,6 +39,11 @@ pub fn trials() -> Vec<Trial> {
     all.extend(server::trials());
     all.extend(shape::trials());
     all
+}
+
+/// Ends what the trials share.
+pub fn close() {
+    stage::block_on(conformance::close());
 }
 
 /// A file of the repository.

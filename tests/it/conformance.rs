@@ -23,7 +23,7 @@ mod versions;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 
 use crate::{
     request::Ask,
@@ -37,11 +37,20 @@ const LIMIT: Duration = Duration::from_secs(300);
 type Play = fn(Kind) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One scenario.
+#[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     pub play: Play,
     /// Why a real cluster can't play it, if it can't.
     pub only_simulated: Option<&'static str>,
+}
+
+impl Scenario {
+    /// Plays it to its end.
+    pub fn run(&self, kind: Kind) -> Result<(), Failed> {
+        stage::block_on(async { tokio::time::timeout(LIMIT, (self.play)(kind)).await })
+            .map_err(|_| format!("not over after {LIMIT:?}").into())
+    }
 }
 
 /// Names a scenario after its function. `name: "reason"` plays it on the simulated cluster alone.
@@ -59,8 +68,8 @@ macro_rules! scenarios {
 }
 pub(crate) use scenarios;
 
-/// Every scenario on both kinds of clusters, as far as they can play it.
-pub fn trials() -> Vec<Trial> {
+/// The scenarios of this room.
+pub fn suite() -> Vec<Scenario> {
     let all = [
         bookmarks::scenarios(),
         cache::scenarios(),
@@ -78,6 +87,14 @@ pub fn trials() -> Vec<Trial> {
         starts::scenarios(),
         total_order::scenarios(),
         versions::scenarios(),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Every scenario on both kinds of clusters, as far as they can play it.
+pub fn trials() -> Vec<Trial> {
+    let all = [
+        suite(),
         crate::bad_input::scenarios(),
         crate::cli::scenarios(),
         crate::operators::scenarios(),
@@ -90,12 +107,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn played(scenario: Scenario) -> Vec<Trial> {
-    let play = |kind| {
-        stage::trial(kind, scenario.name, move || {
-            stage::block_on(async { tokio::time::timeout(LIMIT, (scenario.play)(kind)).await })
-                .map_err(|_| format!("not over after {LIMIT:?}").into())
-        })
-    };
+    let play = |kind| stage::trial(kind, scenario.name, move || scenario.run(kind));
     match scenario.only_simulated {
         None => vec![play(Kind::Simulated), play(Kind::Real)],
         // Lists of tests show the reason.

@@ -17,9 +17,10 @@ use tonic::transport::{Channel, Endpoint};
 /// Longest wait for a daemon to serve.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running daemon. Killed when dropped.
+/// A running daemon. Killed when dropped, unless it is [lent](Daemon::lent).
 pub struct Daemon {
-    child: Child,
+    /// None: somebody else's.
+    child: Option<Child>,
     addresses: Vec<String>,
     admin: SocketAddr,
     /// The authority of its certificate, if it has one.
@@ -82,7 +83,7 @@ impl Daemon {
         let waited = tokio::task::spawn_blocking(move || serving.recv_timeout(START_LIMIT));
         match waited.await.expect("waiting does not panic") {
             Ok((addresses, admin)) => Self {
-                child,
+                child: Some(child),
                 addresses,
                 admin,
                 trust: None,
@@ -96,6 +97,21 @@ impl Daemon {
                 );
             }
         }
+    }
+
+    /// The same daemon for somebody who looks at it and doesn't end it.
+    pub fn lent(&self) -> Self {
+        Self {
+            child: None,
+            addresses: self.addresses.clone(),
+            admin: self.admin,
+            trust: self.trust.clone(),
+            log: self.log.clone(),
+        }
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it is not lent")
     }
 
     /// Where it serves gRPC over TCP.
@@ -170,7 +186,8 @@ impl Daemon {
 
     /// Asks it to stop, as the kubelet does.
     pub fn terminate(&self) {
-        let pid = self.child.id().to_string();
+        let child = self.child.as_ref().expect("it is not lent");
+        let pid = child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(
             status.is_ok_and(|status| status.success()),
@@ -180,7 +197,7 @@ impl Daemon {
 
     /// Waits for its end; gives its exit code.
     pub async fn ended(mut self) -> Option<i32> {
-        let waited = tokio::task::spawn_blocking(move || self.child.wait());
+        let waited = tokio::task::spawn_blocking(move || self.child().wait());
         waited
             .await
             .expect("waiting does not panic")
@@ -190,21 +207,23 @@ impl Daemon {
 
     /// Kills it without warning.
     pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.child().kill();
+        let _ = self.child().wait();
     }
 
     /// Kills it without warning; another one is to take its place.
     pub fn crash(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.child().kill();
+        let _ = self.child().wait();
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         if std::thread::panicking() {
             let log = self.log.lock();
             let tail = log.len().saturating_sub(30);

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
+    chart::close();
     stage::close();
     conclusion.exit_code()
 }

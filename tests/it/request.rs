@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use informerd::proto::v1::{self, watch_request::Start};
 use informerd_support::trace;
+use tonic::{Request, Status, service::Interceptor};
 
 /// A watch of a resource such as `pods` or `deployments.apps`.
 #[derive(Debug, Clone)]
@@ -160,4 +161,25 @@ pub fn named(resource: &str) -> v1::GroupVersionResource {
 
 pub fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).expect("a short time")
+}
+
+/// Adds a token to calls.
+#[derive(Clone)]
+pub struct Bearer(Option<String>);
+
+impl Bearer {
+    /// None adds nothing.
+    pub fn new(token: Option<String>) -> Self {
+        Self(token)
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            let value = format!("Bearer {token}").parse().expect("a header");
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
 }

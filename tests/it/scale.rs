@@ -98,7 +98,7 @@ async fn s1_thousand_subscribers_one_watch(kind: Kind) {
 async fn f64_joins_and_leaves_around_linger(kind: Kind) {
     let (rounds, crowd): (u32, u32) = match kind {
         Kind::Simulated => (100, 100),
-        Kind::Real => (20, 50),
+        Kind::Real | Kind::Installed { .. } => (20, 50),
     };
     let world = World::new(kind, "f64", &[MAPS], &["--linger", "50ms"]).await;
     world.create_map("object", json!({})).await;

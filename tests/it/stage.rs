@@ -39,6 +39,9 @@ pub enum Kind {
     Simulated,
     /// kube-apiserver and etcd.
     Real,
+    /// The real one, through the daemon that the chart has installed there: as somebody who may
+    /// read the scenario's namespace, or everywhere.
+    Installed { everywhere: bool },
 }
 
 /// A cluster to play on.
@@ -86,7 +89,7 @@ impl Stage {
     pub async fn open(kind: Kind) -> Self {
         match kind {
             Kind::Simulated => Self::Simulated(Simulated::start().await),
-            Kind::Real => Self::Real(real()),
+            Kind::Real | Kind::Installed { .. } => Self::Real(real()),
         }
     }
 
@@ -94,7 +97,7 @@ impl Stage {
     pub async fn own(kind: Kind) -> Self {
         match kind {
             Kind::Simulated => Self::Simulated(Simulated::start().await),
-            Kind::Real => {
+            Kind::Real | Kind::Installed { .. } => {
                 let started = ControlPlane::start(control_plane::Options::default()).await;
                 Self::Own(started.expect("a real apiserver"))
             }
@@ -154,7 +157,7 @@ where
 {
     match kind {
         Kind::Simulated => Trial::test(format!("simulated::{name}"), run),
-        Kind::Real => {
+        Kind::Real | Kind::Installed { .. } => {
             let missing = ControlPlane::available().err();
             let skipped = missing.is_some() && std::env::var_os("CI").is_none();
             if let (Some(missing), true) = (missing, skipped) {

@@ -2,12 +2,13 @@
 //!
 //! [`World::finish`] compares everything that was received with what really happened.
 
-use std::{collections::BTreeMap, time::Instant};
+mod set;
+
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
 use informerd_support::{
-    recorder::Recorder,
     trace::{Gap, Rights, Start, Truth, UpstreamRequest},
     truth::TruthWatcher,
     validate::{Expectation, Summary, validate_all},
@@ -15,10 +16,12 @@ use informerd_support::{
 use serde_json::{Value, json};
 use tonic::{Status, transport::Channel};
 
+use self::set::{Record, Set};
 use crate::{
+    chart::{Guest, admit},
     daemon::Daemon,
     kube::{self, Kube},
-    request::Ask,
+    request::{Ask, Bearer},
     stage::{Kind, Stage},
     subscriber::Subscriber,
     wait::until,
@@ -32,63 +35,49 @@ pub struct World {
     /// A namespace of the scenario's own.
     pub namespace: String,
     channel: Channel,
+    /// What all calls show, where the daemon asks for it.
+    token: Option<String>,
     records: BTreeMap<String, Record>,
     gaps: Mutex<Vec<Gap>>,
     rights: Mutex<BTreeMap<String, Rights>>,
 }
 
-/// What is recorded of one resource.
-struct Record {
-    recorder: Recorder,
-    /// Of a real cluster; a simulated one keeps its own.
-    truth: Mutex<Option<TruthWatcher>>,
-}
-
 impl World {
     /// Sets the stage for a scenario that watches `resources`, with a daemon of its own.
+    ///
+    /// On an installed stage it is the daemon that stands there already, as it is.
     pub async fn new(kind: Kind, name: &str, resources: &[&str], arguments: &[&str]) -> Self {
         let stage = Stage::open(kind).await;
-        Self::on(stage, name, resources, arguments).await
+        let Kind::Installed { everywhere } = kind else {
+            return Self::on(stage, name, resources, arguments).await;
+        };
+        assert!(arguments.is_empty(), "{name} needs a daemon of its own");
+        let set = Set::up(&stage, name, resources).await;
+        let guest = admit(&set.kube, &set.namespace, resources, everywhere).await;
+        Self::begin(stage, set, guest)
     }
 
-    /// The same on a stage that was prepared.
+    /// The same on a stage that was prepared, with a daemon that serves anyone.
     pub async fn on(stage: Stage, name: &str, resources: &[&str], arguments: &[&str]) -> Self {
-        let begun = Instant::now();
-        let kubeconfig = stage.kubeconfig();
-        let kube = Kube::connect(&kubeconfig).await;
-        let namespace = kube.namespace(name).await;
-        if resources.contains(&"widgets.example.com") && stage.simulated().is_none() {
-            kube.ensure_widgets().await;
-        }
-        let mut records = BTreeMap::new();
-        for resource in resources {
-            let truth = match &stage {
-                Stage::Simulated(_) => None,
-                Stage::Real(_) | Stage::Own(_) => {
-                    let path = kube::collection(resource, "");
-                    let client = kube.client.clone();
-                    let watcher = match &stage {
-                        Stage::Own(_) => TruthWatcher::lasting(client, &path, resource).await,
-                        _ => TruthWatcher::start(client, &path, resource).await,
-                    };
-                    Some(watcher.expect("the truth can be watched"))
-                }
-            };
-            let record = Record {
-                recorder: Recorder::since(begun),
-                truth: Mutex::new(truth),
-            };
-            records.insert((*resource).to_owned(), record);
-        }
-        let daemon = Daemon::start(&kubeconfig, arguments).await;
-        let channel = daemon.connect().await;
+        let set = Set::up(&stage, name, resources).await;
+        let daemon = Daemon::start(&stage.kubeconfig(), arguments).await;
+        let guest = Guest {
+            channel: daemon.connect().await,
+            daemon,
+            token: None,
+        };
+        Self::begin(stage, set, guest)
+    }
+
+    fn begin(stage: Stage, set: Set, guest: Guest) -> Self {
         Self {
             stage,
-            kube,
-            daemon,
-            namespace,
-            channel,
-            records,
+            kube: set.kube,
+            daemon: guest.daemon,
+            namespace: set.namespace,
+            channel: guest.channel,
+            token: guest.token,
+            records: set.records,
             gaps: Mutex::default(),
             rights: Mutex::default(),
         }
@@ -108,6 +97,11 @@ impl World {
     /// The shared connection.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// Shows what calls on the shared connection show; for clients of other services.
+    pub fn bearer(&self) -> Bearer {
+        Bearer::new(self.token.clone())
     }
 
     /// Puts another daemon in the place of this one, for what is asked from now on.
@@ -153,7 +147,9 @@ impl World {
         if let Some(timeout) = ask.message.timeout.and_then(|t| t.try_into().ok()) {
             recorder = recorder.with_timeout(timeout);
         }
-        Subscriber::open(name, channel, ask, recorder).await
+        let mut ask = ask.clone();
+        ask.shown = ask.shown.or_else(|| self.token.clone());
+        Subscriber::open(name, channel, &ask, recorder).await
     }
 
     /// Opens a recorded stream that must be accepted.

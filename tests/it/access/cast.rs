@@ -57,7 +57,7 @@ impl Cast {
     pub async fn assemble(kind: Kind) -> Self {
         let stage = match kind {
             Kind::Simulated => Stage::Simulated(Simulated::start().await),
-            Kind::Real => {
+            Kind::Real | Kind::Installed { .. } => {
                 let node = User {
                     name: format!("system:node:{NODE}"),
                     token: "node-token-of-the-matrix".to_owned(),

@@ -57,20 +57,10 @@ pub(super) struct Site {
 impl Site {
     /// Installs the chart with settings of the form `name=JSON`.
     pub(super) async fn install(helm: Helm, name: &str, settings: &[&str]) -> Self {
-        let (plane, kube) = plane().await;
+        let (_, kube) = plane().await;
         let namespace = kube.namespace(name).await;
-        // The controller manager's part.
-        let authority = plane.ca_pem().expect("the apiserver runs");
-        let map = config_map("kube-root-ca.crt", json!({}), json!({"ca.crt": authority}));
-        kube.create("configmaps", &namespace, map).await;
         let [grpc, admin] = free_ports();
-        let site = Self {
-            plane,
-            kube,
-            namespace,
-            helm,
-            port: grpc,
-        };
+        let site = Self::adopt(helm, &namespace, grpc).await;
         // The Service has the port of the pod, because both have the address of this machine.
         let ports = [
             format!("ports.grpc={grpc}"),
@@ -87,6 +77,23 @@ impl Site {
         site
     }
 
+    /// What somebody installed in an existing namespace, or will.
+    pub(super) async fn adopt(helm: Helm, namespace: &str, port: u16) -> Self {
+        let (plane, kube) = plane().await;
+        let site = Self {
+            plane,
+            kube,
+            namespace: namespace.to_owned(),
+            helm,
+            port,
+        };
+        // The controller manager's part.
+        let authority = site.plane.ca_pem().expect("the apiserver runs");
+        let map = config_map("kube-root-ca.crt", json!({}), json!({"ca.crt": authority}));
+        site.kube.create("configmaps", namespace, map).await;
+        site
+    }
+
     /// Runs helm in the namespace.
     pub(super) fn helm(&self, command: &[&str], more: &[&str]) -> Result<String, String> {
         let namespace = ["-n", self.namespace.as_str()];
@@ -96,9 +103,14 @@ impl Site {
 
     /// Plays the kubelet for a pod that the apiserver has.
     pub(super) async fn pod(&self, spec: &Value) -> Pod {
+        self.pod_in(&self.namespace, spec).await
+    }
+
+    /// The same for a pod of another namespace, which reaches the daemon's Service too.
+    pub(super) async fn pod_in(&self, namespace: &str, spec: &Value) -> Pod {
         let host = format!("informerd.{}.svc", self.namespace);
         let apiserver = self.plane.url();
-        Pod::prepare(&self.kube, &self.namespace, spec, &apiserver, &[host]).await
+        Pod::prepare(&self.kube, namespace, spec, &apiserver, &[host]).await
     }
 
     /// A replica of the Deployment, not yet started.
@@ -118,23 +130,7 @@ impl Site {
 
     /// A service account with a role of its own in the namespace.
     pub(super) async fn account(&self, name: &str, rules: Value) {
-        const GROUP: &str = "rbac.authorization.k8s.io";
-        let namespace = &self.namespace;
-        let named = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
-        let account = named("ServiceAccount", "v1");
-        self.kube
-            .create("serviceaccounts", namespace, account)
-            .await;
-        let mut role = named("Role", "rbac.authorization.k8s.io/v1");
-        role["rules"] = rules;
-        let roles = format!("roles.{GROUP}");
-        self.kube.create(&roles, namespace, role).await;
-        let mut binding = named("RoleBinding", "rbac.authorization.k8s.io/v1");
-        binding["roleRef"] = json!({"apiGroup": GROUP, "kind": "Role", "name": name});
-        binding["subjects"] =
-            json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}]);
-        let bindings = format!("rolebindings.{GROUP}");
-        self.kube.create(&bindings, namespace, binding).await;
+        account(&self.kube, &self.namespace, name, rules, false).await;
     }
 
     /// A caller with a token of an account for an audience.
@@ -164,34 +160,79 @@ impl Site {
             directory,
         }
     }
+}
 
-    /// What the daemon's account may do, by the apiserver's own word.
-    pub(super) async fn may(&self, verb: &str, name: &str) -> bool {
-        let (resource, group) = name.split_once('.').unwrap_or((name, ""));
-        let namespace = &self.namespace;
-        let mut attributes = json!({
-            "verb": verb, "group": group, "resource": resource, "namespace": namespace,
-        });
-        if resource == "namespaces" {
-            // The only one whose rule holds for one object.
-            attributes["namespace"] = json!("kube-system");
-            attributes["name"] = json!("kube-system");
-        }
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-            "spec": {
-                "user": format!("system:serviceaccount:{namespace}:informerd"),
-                "groups": [
-                    "system:serviceaccounts", "system:authenticated",
-                    format!("system:serviceaccounts:{namespace}"),
-                ],
-                "resourceAttributes": attributes,
-            },
-        });
-        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let answer = self.kube.post(path, review).await;
-        answer["status"]["allowed"] == true
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// A service account with a role of its own, in its namespace or everywhere.
+pub(super) async fn account(
+    kube: &Kube,
+    namespace: &str,
+    name: &str,
+    rules: Value,
+    everywhere: bool,
+) {
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name},
+    });
+    kube.create("serviceaccounts", namespace, account).await;
+    let (prefix, own_name, within) = if everywhere {
+        ("Cluster", format!("{namespace}:{name}"), "")
+    } else {
+        ("", name.to_owned(), namespace)
+    };
+    let object = |kind: &str| {
+        json!({
+            "apiVersion": format!("{RBAC}/v1"), "kind": format!("{prefix}{kind}"),
+            "metadata": {"name": own_name},
+        })
+    };
+    let resource = |plural: &str| format!("{}{plural}.{RBAC}", prefix.to_lowercase());
+    let mut role = object("Role");
+    role["rules"] = rules;
+    kube.create(&resource("roles"), within, role).await;
+    let mut binding = object("RoleBinding");
+    binding["roleRef"] =
+        json!({"apiGroup": RBAC, "kind": format!("{prefix}Role"), "name": own_name});
+    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}]);
+    kube.create(&resource("rolebindings"), within, binding)
+        .await;
+}
+
+/// What a service account may do, by the apiserver's own word: in a namespace, or everywhere if that
+/// is empty. Of the resource `namespaces` the namespace is the object.
+pub(super) async fn allowed(
+    kube: &Kube,
+    user: &str,
+    verb: &str,
+    name: &str,
+    namespace: &str,
+) -> bool {
+    let (resource, group) = name.split_once('.').unwrap_or((name, ""));
+    let mut attributes = json!({
+        "verb": verb, "group": group, "resource": resource, "namespace": namespace,
+    });
+    if resource == "namespaces" {
+        attributes["name"] = json!(namespace);
     }
+    let home = user
+        .split(':')
+        .nth(2)
+        .expect("system:serviceaccount:NAMESPACE:NAME");
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {
+            "user": user,
+            "groups": [
+                "system:serviceaccounts", "system:authenticated",
+                format!("system:serviceaccounts:{home}"),
+            ],
+            "resourceAttributes": attributes,
+        },
+    });
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let answer = kube.post(path, review).await;
+    answer["status"]["allowed"] == true
 }
 
 /// Two ports that nobody has and that nobody gets by chance: the pod binds them later, maybe twice,

@@ -96,7 +96,7 @@ async fn assert_faithful(world: &World, object: &[u8]) {
 /// Snapshots and reads give the very same bytes.
 async fn assert_same_everywhere(world: &World, ask: &Ask, name: &str, object: &[u8]) {
     let (snapshot, _) = world.watch(name, ask).await.snapshot().await;
-    let mut client = ObjectServiceClient::new(world.channel());
+    let mut client = ObjectServiceClient::with_interceptor(world.channel(), world.bearer());
     let get = GetObjectRequest {
         resource: Some(named(WIDGETS)),
         namespace: world.namespace.clone(),

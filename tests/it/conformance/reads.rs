@@ -5,11 +5,11 @@ use informerd::proto::v1::{
     StartOutcome, object_service_client::ObjectServiceClient,
 };
 use serde_json::json;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use super::scenarios;
 use crate::{
-    request::{Ask, named},
+    request::{Ask, Bearer, named},
     stage::Kind,
     subscriber::{number, reason},
     wait::until,
@@ -26,14 +26,14 @@ scenarios![
 const MAPS: &str = "configmaps";
 
 struct Reader<'a> {
-    client: ObjectServiceClient<Channel>,
+    client: ObjectServiceClient<InterceptedService<Channel, Bearer>>,
     world: &'a World,
 }
 
 impl<'a> Reader<'a> {
     fn new(world: &'a World) -> Self {
         Self {
-            client: ObjectServiceClient::new(world.channel()),
+            client: ObjectServiceClient::with_interceptor(world.channel(), world.bearer()),
             world,
         }
     }

@@ -83,7 +83,7 @@ fn foo(world: &World) -> Ask {
 async fn k15_watch_from_zero(kind: Kind) {
     let stage = match kind {
         Kind::Simulated => Stage::open(kind).await,
-        Kind::Real => {
+        Kind::Real | Kind::Installed { .. } => {
             // Its own snapshots would answer for what etcd has forgotten.
             let flag = "--feature-gates=ListFromCacheSnapshot=false".to_owned();
             let options = control_plane::Options {
