@@ -4,6 +4,7 @@
 #   python.sh format            format it
 #   python.sh lint              ruff, mypy --strict, freshness of the protocol code
 #   python.sh package           build the wheel, install it into an empty environment, use it there
+#   python.sh interpreter       print the path of the one that has what the tests need
 #   python.sh test [ARGS]       pytest; what it needs of Rust must be built
 #   python.sh bench             print tables: CPU of clients, of the apiserver and of the daemon
 # Environments are made once per pinned list of packages, outside the checkout.
@@ -104,6 +105,10 @@ test_() {
     "$env/bin/python" -m pytest "$@"
 }
 
+interpreter() {
+    printf '%s\n' "$(environment dev)/bin/python"
+}
+
 bench() {
     local env name code=0
     env=$(environment dev)
@@ -124,7 +129,7 @@ if ! usable_python; then
     exit
 fi
 case $command in
-    stubs | format | lint | package | bench) "$command" "$@" ;;
+    stubs | format | lint | package | interpreter | bench) "$command" "$@" ;;
     test) test_ "$@" ;;
-    *) die "usage: hack/python.sh stubs [--check] | format | lint | package | test [ARGS] | bench" ;;
+    *) die "usage: hack/python.sh stubs [--check] | format | lint | package | interpreter | test [ARGS] | bench" ;;
 esac

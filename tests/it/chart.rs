@@ -3,6 +3,7 @@
 mod conformance;
 mod crds;
 mod documents;
+mod followed;
 mod helm;
 mod install;
 mod manifest;
@@ -13,6 +14,7 @@ mod schema;
 mod server;
 mod shape;
 mod site;
+mod terminal;
 
 use std::{fs, future::Future, path::PathBuf, time::Duration};
 
@@ -32,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn trials() -> Vec<Trial> {
     let mut all = documents::trials();
     all.extend(conformance::trials());
+    all.extend(followed::trials());
     all.extend(install::trials());
     all.extend(needed::trials());
     all.extend(rights::trials());

@@ -14,10 +14,19 @@ pub fn trials() -> Vec<Trial> {
     })]
 }
 
+/// What stands under a heading of the second level.
+pub fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let begin = format!("\n## {heading}\n");
+    let (_, rest) = text
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("no section {heading}"));
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
 /// Lines of the shell blocks, continuations joined.
-fn shell_lines() -> Vec<String> {
+pub fn shell_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for block in README.split("```sh\n").skip(1) {
+    for block in text.split("```sh\n").skip(1) {
         let block = block
             .split("```")
             .next()
@@ -29,7 +38,7 @@ fn shell_lines() -> Vec<String> {
 }
 
 fn readme_commands_exist() -> Result<(), String> {
-    let lines = shell_lines();
+    let lines = shell_lines(README);
     let mut kinds = [0; 5];
     for line in &lines {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -49,7 +58,7 @@ fn readme_commands_exist() -> Result<(), String> {
             // Run by the tests of the surface.
             ["grpcurl", ..] => kinds[2] += 1,
             ["cargo", "install", "--path", ".", "--locked"] => kinds[3] += 1,
-            // Run by the tests of the chart, all but the name of the namespace.
+            // Run by the tests of the chart.
             ["helm", "install" | "test", "informerd", ..] => kinds[4] += 1,
             // Run by the tests of the Python client, with the block of Python below it.
             ["pip", "install", "\"./clients/python[kubernetes]\""] => {}

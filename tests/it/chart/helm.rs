@@ -34,6 +34,11 @@ impl Helm {
         }
     }
 
+    /// Where it is.
+    pub(super) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Runs it on a cluster, or on none.
     pub(super) fn run(&self, kubeconfig: Option<&Path>, arguments: &[&str]) -> Output {
         let home = tempfile::tempdir().expect("a directory");

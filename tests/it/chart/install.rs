@@ -158,6 +158,13 @@ async fn helm_test_passes(helm: Helm) {
         let site = site.clone();
         tokio::task::spawn_blocking(move || site.helm(&["test", "informerd"], &["--timeout", "2m"]))
     };
+    plays_the_test(&site).await;
+    let said = helm.await.expect("no panic").expect("helm is content");
+    assert!(said.contains("Succeeded"), "{said}");
+}
+
+/// Runs the pod that helm makes for its test, and reports that it ended well.
+pub(super) async fn plays_the_test(site: &Site) {
     let path = format!("/api/v1/namespaces/{}/pods/informerd-test", site.namespace);
     until("helm makes the pod", || async {
         site.kube.try_get(&path).await.is_ok()
@@ -173,8 +180,6 @@ async fn helm_test_passes(helm: Helm) {
     let kube = &site.kube;
     kube.patch_status("pods", &site.namespace, "informerd-test", succeeded)
         .await;
-    let said = helm.await.expect("no panic").expect("helm is content");
-    assert!(said.contains("Succeeded"), "{said}");
 }
 
 /// The output of a container that must succeed.

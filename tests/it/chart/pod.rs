@@ -7,8 +7,12 @@
 //! cluster's Service is named in `/etc/hosts`, and the apiserver is on loopback.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,6 +21,15 @@ use tempfile::TempDir;
 
 use super::manifest::list;
 use crate::{kube::Kube, sandbox};
+
+/// The binary of the image: the one that ships, if `hack/test.sh` has built it.
+pub(super) fn binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let built = env!("CARGO_BIN_EXE_informerd");
+        PathBuf::from(env::var_os("INFORMERD_STATIC").unwrap_or_else(|| built.into()))
+    });
+    &BINARY
+}
 
 /// A pod whose volumes are there.
 pub(super) struct Pod {
@@ -66,6 +79,7 @@ impl Pod {
                 let below = below.unwrap_or_else(|| panic!("{path} is not below /run"));
                 let volume = volumes.iter().find(|v| v["name"] == mount["name"]);
                 let volume = volume.unwrap_or_else(|| panic!("no volume for {mount}"));
+                fs::create_dir_all(run.join(below)).expect("writable");
                 for (name, content) in files(kube, &self.namespace, account, volume).await {
                     let file = run.join(below).join(name);
                     fs::create_dir_all(file.parent().expect("a parent")).expect("writable");
@@ -83,17 +97,27 @@ impl Pod {
         all.into_iter().flat_map(|of| list(&self.spec[of]))
     }
 
-    /// The process of a container, by name, not yet started.
+    /// A file below `/run` as the containers see it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("run").join(name)
+    }
+
+    /// The process of a container, by name, not yet started: the daemon's binary with its arguments.
     pub(super) fn container(&self, name: &str) -> Command {
+        self.program(name, &[binary()])
+    }
+
+    /// The same with another image, which is a program and its first arguments.
+    pub(super) fn program(&self, name: &str, program: &[impl AsRef<OsStr>]) -> Command {
         let container = self.containers().find(|c| c["name"] == name);
         let container = container.unwrap_or_else(|| panic!("no container {name}"));
         let mut command = sandbox::unshare();
         command
             .args(["sh", "-c", SCRIPT])
             .arg(self.directory.path())
-            .arg(env!("CARGO_BIN_EXE_informerd"))
+            .args(program)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
             // What the kubelet adds to every container.
             .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
             .env("KUBERNETES_SERVICE_PORT", &self.apiserver_port)
@@ -125,6 +149,9 @@ async fn files(
     account: &str,
     volume: &Value,
 ) -> Vec<(String, Vec<u8>)> {
+    if volume["emptyDir"].is_object() {
+        return Vec::new();
+    }
     if volume["projected"].is_object() {
         let mut all = Vec::new();
         for source in list(&volume["projected"]["sources"]) {

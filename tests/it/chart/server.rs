@@ -35,7 +35,7 @@ pub(super) async fn plane() -> (Arc<ControlPlane>, Kube) {
     (plane, kube)
 }
 
-async fn ensure_namespace(kube: &Kube, name: &str) {
+pub(super) async fn ensure_namespace(kube: &Kube, name: &str) {
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     let created = kube.try_create("namespaces", "", object).await;
     let exists =
