@@ -16,6 +16,7 @@
 mod answers;
 mod ask;
 mod bearer;
+mod bucket;
 mod cache;
 mod caller;
 mod certificate;
@@ -45,7 +46,7 @@ pub use certificate::CertificateError;
 pub use gate::{Gate, Policy};
 pub use grant::{Grant, Permit};
 pub use identity::Identity;
-pub use quota::{Quota, StreamSlot};
+pub use quota::{Limit, Quota, StreamSlot, Tally};
 pub use sparing::Sparing;
 pub use standing::{Health, Watcher};
 
@@ -74,13 +75,13 @@ pub enum Refusal {
     /// The apiserver says no, and is not ready to say anything.
     #[error("the apiserver is starting and can't tell yet what you may read; try again")]
     Unconfirmed,
-    /// The caller has too much open, or comes too often.
-    #[error("{what}; the limit for one user is {limit}")]
+    /// There is too much of something, or it comes too often.
+    #[error("{limit}; the limit {} is {most}", .limit.whose())]
     Exhausted {
         /// Of what there is too much.
-        what: &'static str,
+        limit: Limit,
         /// How much there may be.
-        limit: u32,
+        most: u32,
         /// When to come again.
         after: Duration,
     },

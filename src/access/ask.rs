@@ -2,12 +2,21 @@
 
 use serde::Serialize;
 
+use super::quota::PER_CALL;
 use crate::{
     resource::{Gvr, ResourceInfo},
     selector::{
-        FieldOperator, FieldRequirement, LabelOperator, LabelRequirement, Membership, echo,
+        FieldOperator, FieldRequirement, LabelOperator, LabelRequirement, MAX_EXACT_ENTRIES,
+        Membership, echo,
     },
 };
+
+/// The verbs of the right that takes most.
+const VERBS: usize = 2;
+const _: () = assert!(
+    VERBS * MAX_EXACT_ENTRIES <= PER_CALL as usize,
+    "a filter with more namespaces is refused before anything is asked, so no call has more questions"
+);
 
 /// A resource as a request names it. Nothing says yet that it exists.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::{
     answers::{Answer, Answers, TTL},
     desk::Desk,
     key::Key,
-    lane::{Lane, Place},
+    lane::{Asker, Lane, Place},
     pace::{Pace, Way},
     review::{LIMIT, ReviewError},
 };
@@ -87,7 +87,8 @@ impl<V: Answer> Cache<V> {
     /// The answer and when it was asked for: one that is at most as old as the pace says, or a
     /// new one by `ask`, in its turn. Whoever asks the same at the same pace meanwhile waits for
     /// the same answer. A question that nobody waits for any more before its turn is dropped; one
-    /// that is being asked is carried on, and its answer kept if `keep`. Cancel safe.
+    /// that is being asked is carried on, and its answer kept if `keep`. Its turn comes among those
+    /// of `asker`. `ask` is called only if there has to be a new one. Cancel safe.
     ///
     /// # Errors
     /// That of `ask`; also if it takes longer than [`LIMIT`], the wait for its turn included, if
@@ -95,6 +96,7 @@ impl<V: Answer> Cache<V> {
     pub(super) async fn get(
         &self,
         key: Key,
+        asker: &Asker,
         pace: Pace,
         keep: bool,
         ask: impl FnOnce() -> Question<V>,
@@ -106,19 +108,27 @@ impl<V: Answer> Cache<V> {
             if let Some(answer) = state.answers.get(&key, age, now) {
                 return Ok(answer);
             }
-            let joined = state.flights.get(&(key, pace.way));
-            match joined.and_then(|flight| flight.join(now.checked_sub(age))) {
+            match state.join(&key, pace, now) {
                 Some(wait) => wait,
-                None => self.launch(&mut state, (key, pace.way), now, keep, ask)?,
+                None => self.launch(&mut state, (key, pace.way), asker, now, keep, ask)?,
             }
         };
         outcome.await.map(|value| (value, asked))
+    }
+
+    /// Whether an answer is at hand, or on its way.
+    pub(super) fn knows(&self, key: &Key, pace: Pace) -> bool {
+        let now = Instant::now();
+        let state = self.state.lock();
+        let answer = state.answers.get(key, pace.age.min(TTL), now);
+        answer.is_some() || state.join(key, pace, now).is_some()
     }
 
     fn launch(
         &self,
         state: &mut State<V>,
         key: (Key, Way),
+        asker: &Asker,
         asked: Instant,
         keep: bool,
         ask: impl FnOnce() -> Question<V>,
@@ -127,7 +137,7 @@ impl<V: Answer> Cache<V> {
             Way::Call => &self.calls,
             Way::Recheck => &self.rechecks,
         };
-        let place = lane.enter().ok_or(ReviewError::Crowded)?;
+        let place = lane.enter(asker).ok_or(ReviewError::Crowded)?;
         let (wanted, unwanted) = oneshot::channel();
         let asking = in_turn(place, unwanted, ask());
         state.count += 1;
@@ -165,7 +175,7 @@ async fn in_turn<V>(
         let turn = tokio::select! {
             biased;
             _ = unwanted => return Err(ReviewError::Unwanted),
-            turn = place.turn() => turn,
+            turn = place.turn() => turn.ok_or(ReviewError::Crowded)?,
         };
         let outcome = question.await;
         drop(turn);
@@ -189,6 +199,12 @@ impl<V: Answer> Flight<V> {
 }
 
 impl<V: Answer> State<V> {
+    /// Waits with those who ask the same, if their answer will be new enough.
+    fn join(&self, key: &Key, pace: Pace, now: Instant) -> Option<Wait<V>> {
+        let since = now.checked_sub(pace.age.min(TTL));
+        self.flights.get(&(*key, pace.way))?.join(since)
+    }
+
     fn land(
         &mut self,
         key: (Key, Way),

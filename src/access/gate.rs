@@ -1,18 +1,16 @@
 //! The one way in.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::{
-    Caller, Credential, Permit, Quota, Refusal, Right, Scope, StreamSlot, Subscribe,
+    Caller, Credential, Permit, Quota, Refusal, Right, Scope, StreamSlot, Subscribe, Tally,
     ask::{Named, Question},
     caller::Known,
     desk::desk,
+    lane::Asker,
     pace::Pace,
     quota::Quotas,
     recheck::{self, Standings},
@@ -33,7 +31,7 @@ pub struct Policy {
     pub recheck_interval: Duration,
     /// How long an open stream may then go unchecked, counted from when a check was due.
     pub recheck_outage: Duration,
-    /// What one user may have at once.
+    /// What one user may have at once, and all of them.
     pub quota: Quota,
 }
 
@@ -41,18 +39,21 @@ pub struct Policy {
 #[derive(Clone)]
 pub struct Gate {
     guard: Option<Arc<Guard>>,
+    quotas: Arc<Quotas>,
 }
 
 struct Guard {
     reviews: Arc<Reviews>,
     standings: Arc<Standings>,
-    quotas: Arc<Quotas>,
 }
 
 impl Gate {
-    /// Lets in anyone, to everything.
-    pub fn open_to_anyone() -> Self {
-        Self { guard: None }
+    /// Lets in anyone, to everything. Of the quota counts what all have together.
+    pub fn open_to_anyone(quota: Quota) -> Self {
+        Self {
+            guard: None,
+            quotas: Arc::new(Quotas::new(quota)),
+        }
     }
 
     /// Asks an apiserver about everybody. The future carries on what is under way and checks open
@@ -66,10 +67,12 @@ impl Gate {
         policy: &Policy,
     ) -> (Self, BoxFuture<'static, ()>) {
         let (desk, clerk) = desk();
+        let quotas = Arc::new(Quotas::new(policy.quota));
         let reviews = Arc::new(Reviews::new(
             reviewer,
             policy.audiences.clone(),
             policy.accept_apiserver_audience,
+            quotas.clone(),
             &desk,
         ));
         let standings = Standings::new(Timing {
@@ -79,27 +82,33 @@ impl Gate {
         let guard = Guard {
             reviews: reviews.clone(),
             standings: standings.clone(),
-            quotas: Arc::new(Quotas::new(policy.quota)),
         };
         let work = async move {
             tokio::join!(clerk.run(), recheck::run(standings, reviews));
         };
         let gate = Self {
             guard: Some(Arc::new(guard)),
+            quotas,
         };
         (gate, Box::pin(work))
     }
 
-    /// Recognises whoever calls.
+    /// Recognises whoever calls, from some address; from a unix socket if there is none.
     ///
     /// # Errors
     /// [`Refusal::Missing`], [`Refusal::Invalid`], [`Refusal::Unverified`]. Cancel safe.
-    pub async fn caller(&self, credential: Option<Credential>) -> Result<Caller, Refusal> {
+    pub async fn caller(
+        &self,
+        credential: Option<Credential>,
+        from: Option<IpAddr>,
+    ) -> Result<Caller, Refusal> {
         let Some(guard) = &self.guard else {
             return Ok(Caller { known: None });
         };
         let credential = credential.ok_or(Refusal::Missing)?;
-        let (identity, _) = guard.reviews.who(&credential, Pace::CALL).await?;
+        let asker = Asker::at(from);
+        let who = guard.reviews.who(&credential, &asker, Pace::CALL);
+        let (identity, _) = who.await?;
         Ok(Caller {
             known: Some(Known {
                 credential,
@@ -113,18 +122,24 @@ impl Gate {
     /// # Errors
     /// [`Refusal::Exhausted`].
     pub fn enter(&self, caller: &Caller) -> Result<StreamSlot, Refusal> {
-        match (&self.guard, &caller.known) {
-            (None, _) => Ok(StreamSlot::free()),
-            (Some(_), None) => Err(Refusal::Missing),
-            (Some(guard), Some(known)) => guard.quotas.enter(&known.identity, Instant::now()),
-        }
+        let user = match (&self.guard, &caller.known) {
+            (None, _) => None,
+            (Some(_), None) => return Err(Refusal::Missing),
+            (Some(_), Some(known)) => Some(&known.identity),
+        };
+        self.quotas.enter(user, Instant::now())
+    }
+
+    /// How often each limit was met.
+    pub fn tally(&self) -> &Tally {
+        self.quotas.tally()
     }
 
     /// Decides whether a caller has the right `R` to a scope. The caller is recognised once more:
     /// what it asks may have come long after its call began.
     ///
     /// # Errors
-    /// All but [`Refusal::Exhausted`]. Cancel safe.
+    /// All of them. Cancel safe.
     pub async fn permit<R: Right>(
         &self,
         caller: &Caller,
@@ -136,22 +151,31 @@ impl Gate {
         let known = known(caller)?;
         let questions = Question::all::<R>(&scope);
         let reviews = &guard.reviews;
-        let (known, asked) = reviews.decide(known, &questions, Pace::CALL).await?;
         if !R::LASTS {
+            reviews.decide(known, &questions, Pace::CALL).await?;
             return Ok(Permit::new(scope, None));
         }
-        let phase = reviews.caller_key(&known);
+        let phase = reviews.caller_key(known);
         let key = reviews.standing_key(&phase, &questions);
-        let subject = Subject { known, questions };
+        let user = &known.identity.username;
+        let now = Instant::now();
+        let held = self.quotas.hold(user, key, questions.len(), now)?;
+        let (known, asked) = reviews.decide(known, &questions, Pace::CALL).await?;
+        let subject = Subject {
+            known,
+            questions,
+            held,
+        };
         let standing = guard.standings.join(key, phase, subject, asked);
         Ok(Permit::new(scope, Some(standing)))
     }
 
     /// Whether a caller may follow all objects of a resource in one of these namespaces; in the
     /// whole cluster if there are none. As in [`Gate::permit`], the caller is recognised once more.
+    /// One question at a time: most are a no, after which no other verb matters.
     ///
     /// # Errors
-    /// All but [`Refusal::Denied`] and [`Refusal::Exhausted`]. Cancel safe.
+    /// All but [`Refusal::Denied`]. Cancel safe.
     pub async fn may_subscribe<S: AsRef<str>>(
         &self,
         caller: &Caller,
@@ -172,11 +196,8 @@ impl Gate {
         };
         for place in places {
             let questions = Question::within::<Subscribe>(&scope, place);
-            let may = guard.reviews.decide(known, &questions, Pace::CALL);
-            match may.await {
-                Ok(_) => return Ok(true),
-                Err(Refusal::Denied(_)) => {}
-                Err(refusal) => return Err(refusal),
+            if guard.reviews.may_one_by_one(known, &questions).await? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -186,7 +207,7 @@ impl Gate {
     /// [`Gate::permit`], the caller is recognised once more.
     ///
     /// # Errors
-    /// All but [`Refusal::Exhausted`]. Cancel safe.
+    /// All of them. Cancel safe.
     pub async fn visit(
         &self,
         caller: &Caller,

@@ -1,38 +1,82 @@
-//! How much one user may have at once.
+//! How much one user may have at once, and all of them together.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod allowance;
+mod held;
+mod limit;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Identity, Refusal};
+use super::{
+    Refusal,
+    bucket::{Bucket, Flow},
+    key::Key,
+};
+pub(super) use allowance::Allowance;
+pub(super) use held::Held;
+pub use limit::{Limit, Tally};
+pub use streams::StreamSlot;
 
-/// The limits of one user.
+/// The limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Streams that may be open at once.
+    /// Streams that one user may have open at once.
     pub streams: u32,
-    /// Streams per second that may be opened in the long run.
+    /// Streams per second that one user may open in the long run.
     pub rate: u32,
-    /// Streams that may be opened at once after a pause.
+    /// Streams that one user may open at once after a pause.
     pub burst: u32,
+    /// Questions per second to the apiserver that the calls of one user may lead to in the long
+    /// run; answers that are remembered cost nothing.
+    pub reviews: u32,
+    /// Streams that all users together may have open.
+    pub all_streams: u32,
 }
 
 impl Default for Quota {
     fn default() -> Self {
         Self {
-            streams: 1000,
+            streams: 1_000,
             rate: 20,
             burst: 100,
+            reviews: 100,
+            all_streams: 120_000,
         }
     }
 }
 
-/// When a user with too many streams is to come again.
+/// Questions that one call may lead to. A filter has few enough namespaces for it.
+pub(super) const PER_CALL: u32 = 256;
+
+impl Quota {
+    fn starts(&self) -> Flow {
+        Flow {
+            rate: self.rate,
+            most: self.burst,
+        }
+    }
+
+    /// After a pause, as many as in ten seconds, which is how long answers are remembered.
+    fn questions(&self) -> Flow {
+        Flow {
+            rate: self.reviews,
+            most: self.reviews.saturating_mul(10).max(PER_CALL),
+        }
+    }
+
+    /// Questions that are asked again and again about the open streams of one user. A stream in
+    /// one place takes two.
+    fn held(&self) -> u32 {
+        self.streams.saturating_mul(4).max(PER_CALL)
+    }
+}
+
+/// When a user with too much is to come again.
 const FULL: Duration = Duration::from_secs(5);
 /// Users are looked through for those who are long gone when there are so many.
 const SWEEP: usize = 1024;
@@ -41,6 +85,8 @@ const SWEEP: usize = 1024;
 pub(super) struct Quotas {
     limits: Quota,
     users: Mutex<Users>,
+    places: Arc<Semaphore>,
+    tally: Tally,
 }
 
 #[derive(Default)]
@@ -51,21 +97,11 @@ struct Users {
 
 struct Usage {
     streams: u32,
-    /// Streams that may be opened now, as of `at`.
-    credit: f64,
-    at: Instant,
-}
-
-/// One open stream. Dropping it gives it back.
-pub struct StreamSlot {
-    held: Option<(Arc<Quotas>, Arc<Identity>)>,
-}
-
-impl StreamSlot {
-    /// One that nobody counts.
-    pub(super) fn free() -> Self {
-        Self { held: None }
-    }
+    starts: Bucket,
+    reviews: Bucket,
+    /// By the name of a standing: how many hold its questions.
+    standings: HashMap<Key, u32>,
+    questions: u32,
 }
 
 impl Quotas {
@@ -73,78 +109,65 @@ impl Quotas {
         Self {
             limits,
             users: Mutex::default(),
+            places: Arc::new(Semaphore::new(limits.all_streams as usize)),
+            tally: Tally::default(),
         }
     }
 
-    /// Counts a stream that a user opens.
-    ///
-    /// # Errors
-    /// [`Refusal::Exhausted`].
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        user: &Arc<Identity>,
-        now: Instant,
-    ) -> Result<StreamSlot, Refusal> {
-        let limits = self.limits;
-        let mut users = self.users.lock();
-        users.sweep(&limits, now);
-        let usage = users.usage.entry(user.username.clone()).or_insert(Usage {
-            streams: 0,
-            credit: limits.burst.into(),
-            at: now,
-        });
-        usage.credit = usage.credit_at(&limits, now);
-        usage.at = now;
-        if usage.credit < 1.0 {
-            let missing = (1.0 - usage.credit) / f64::from(limits.rate.max(1));
-            return Err(Refusal::Exhausted {
-                what: "streams are opened too fast (per second)",
-                limit: limits.rate,
-                after: Duration::from_secs_f64(missing),
-            });
-        }
-        if usage.streams >= limits.streams {
-            return Err(Refusal::Exhausted {
-                what: "too many streams are open",
-                limit: limits.streams,
-                after: FULL,
-            });
-        }
-        usage.credit -= 1.0;
-        usage.streams += 1;
-        Ok(StreamSlot {
-            held: Some((self.clone(), user.clone())),
-        })
+    /// How often each limit was met.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
-}
 
-impl Usage {
-    fn credit_at(&self, limits: &Quota, now: Instant) -> f64 {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        (self.credit + passed * f64::from(limits.rate)).min(limits.burst.into())
+    fn exhausted(&self, limit: Limit, after: Duration) -> Refusal {
+        self.tally.count(limit);
+        let limits = &self.limits;
+        let most = match limit {
+            Limit::Streams => limits.streams,
+            Limit::Starts => limits.rate,
+            Limit::Reviews => limits.reviews,
+            Limit::Questions => limits.held(),
+            Limit::AllStreams => limits.all_streams,
+        };
+        Refusal::Exhausted { limit, most, after }
     }
 }
 
 impl Users {
+    /// What a user has.
+    fn of(&mut self, user: &str, limits: &Quota, now: Instant) -> &mut Usage {
+        self.sweep(limits, now);
+        self.usage
+            .entry(user.to_owned())
+            .or_insert_with(|| Usage::new(limits, now))
+    }
+
     fn sweep(&mut self, limits: &Quota, now: Instant) {
         if self.usage.len() < self.sweep_at.max(SWEEP) {
             return;
         }
-        let full = f64::from(limits.burst);
-        self.usage
-            .retain(|_, usage| usage.streams > 0 || usage.credit_at(limits, now) < full);
+        self.usage.retain(|_, usage| !usage.is_gone(limits, now));
         self.sweep_at = 2 * self.usage.len();
     }
 }
 
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        let Some((quotas, user)) = self.held.take() else {
-            return;
-        };
-        if let Some(usage) = quotas.users.lock().usage.get_mut(&user.username) {
-            usage.streams = usage.streams.saturating_sub(1);
+impl Usage {
+    fn new(limits: &Quota, now: Instant) -> Self {
+        Self {
+            streams: 0,
+            starts: Bucket::full(limits.starts(), now),
+            reviews: Bucket::full(limits.questions(), now),
+            standings: HashMap::new(),
+            questions: 0,
         }
+    }
+
+    /// Whether nothing would be lost by forgetting it.
+    fn is_gone(&self, limits: &Quota, now: Instant) -> bool {
+        self.streams == 0
+            && self.standings.is_empty()
+            && self.starts.is_full(limits.starts(), now)
+            && self.reviews.is_full(limits.questions(), now)
     }
 }
 
@@ -153,75 +176,5 @@ impl fmt::Debug for Quotas {
         f.debug_struct("Quotas")
             .field("limits", &self.limits)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for StreamSlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StreamSlot")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn quotas(streams: u32) -> Arc<Quotas> {
-        Arc::new(Quotas::new(Quota {
-            streams,
-            rate: 20,
-            burst: 100,
-        }))
-    }
-
-    fn user(name: &str) -> Arc<Identity> {
-        Arc::new(Identity {
-            username: name.to_owned(),
-            ..Identity::default()
-        })
-    }
-
-    #[test]
-    fn a_user_has_so_many_streams_and_no_other_pays_for_it() {
-        let (quotas, now) = (quotas(2), Instant::now());
-        let first = quotas.enter(&user("jane"), now).expect("one");
-        let _second = quotas.enter(&user("jane"), now).expect("two");
-        let third = quotas.enter(&user("jane"), now).expect_err("three");
-        assert_eq!(
-            third.to_string(),
-            "too many streams are open; the limit for one user is 2"
-        );
-        let _other = quotas.enter(&user("joe"), now).expect("another user");
-        drop(first);
-        let _again = quotas.enter(&user("jane"), now).expect("two again");
-    }
-
-    #[test]
-    fn who_comes_too_fast_waits_for_as_long_as_it_is_told() {
-        let (quotas, now) = (quotas(1000), Instant::now());
-        for _ in 0..100 {
-            drop(quotas.enter(&user("jane"), now).expect("within the burst"));
-        }
-        let Err(Refusal::Exhausted { after, .. }) = quotas.enter(&user("jane"), now) else {
-            panic!("too fast");
-        };
-        assert_eq!(after, Duration::from_millis(50));
-        drop(
-            quotas
-                .enter(&user("jane"), now + after)
-                .expect("after the wait"),
-        );
-        assert!(quotas.enter(&user("jane"), now + after).is_err());
-    }
-
-    #[test]
-    fn users_who_left_are_forgotten() {
-        let (quotas, now) = (quotas(1000), Instant::now());
-        for number in 0..SWEEP {
-            drop(quotas.enter(&user(&number.to_string()), now));
-        }
-        assert_eq!(quotas.users.lock().usage.len(), SWEEP);
-        drop(quotas.enter(&user("late"), now + Duration::from_secs(60)));
-        assert_eq!(quotas.users.lock().usage.len(), 1);
     }
 }

@@ -201,7 +201,9 @@ async fn count(standings: &Standings) {
 }
 
 async fn check(standings: &Standings, reviews: &Reviews, standing: Arc<Standing>, pace: Pace) {
-    let Subject { known, questions } = &standing.subject;
+    let Subject {
+        known, questions, ..
+    } = &standing.subject;
     let decided = reviews.decide(known, questions, pace).await;
     standings.checked(&standing, decided.map(|(_, asked)| asked));
 }

@@ -1,12 +1,14 @@
 //! The questions that a call leads to, through the caches.
 
+mod decide;
+
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -18,18 +20,13 @@ use super::{
     certificate,
     desk::Desk,
     key::{Key, Keyring},
+    lane::Asker,
     pace::Pace,
+    quota::Quotas,
     ready::Ready,
-    review::{LIMIT, ReviewError, Reviewer, access_spec},
+    review::{LIMIT, ReviewError, Reviewer},
 };
 
-/// How long all reviews may take that one decision needs.
-const DECISION: Duration = Duration::from_secs(2 * LIMIT.as_secs());
-/// Questions of one call that are asked at once.
-const PER_CALL: usize = 8;
-/// Answers to longer questions are not kept: their length is the caller's choice (as in
-/// apiserver's `plugin/pkg/authorizer/webhook`).
-const MAX_KEPT: usize = 10_000;
 /// Failures are told so often at most.
 const COMPLAINT: Duration = Duration::from_secs(10);
 /// So is that callers are turned away as too many.
@@ -44,6 +41,7 @@ pub(super) struct Reviews {
     audiences: Vec<String>,
     /// Whether tokens for the apiserver itself will do as well.
     accept_apiserver: bool,
+    quotas: Arc<Quotas>,
     tokens: Cache<Option<Arc<Identity>>>,
     decisions: Cache<bool>,
     complaints: Sparing,
@@ -55,6 +53,7 @@ impl Reviews {
         reviewer: Arc<dyn Reviewer>,
         audiences: Vec<String>,
         accept_apiserver: bool,
+        quotas: Arc<Quotas>,
         desk: &Desk,
     ) -> Self {
         Self {
@@ -63,6 +62,7 @@ impl Reviews {
             ready: Ready::default(),
             audiences,
             accept_apiserver,
+            quotas,
             tokens: Cache::new(desk.clone()),
             decisions: Cache::new(desk.clone()),
             complaints: Sparing::new(1, COMPLAINT),
@@ -70,13 +70,14 @@ impl Reviews {
         }
     }
 
-    /// Who somebody is, and when that was asked.
+    /// Who somebody is, and when that was asked. `asker`: on whose behalf.
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::Unverified`]. Cancel safe.
     pub(super) async fn who(
         &self,
         credential: &Credential,
+        asker: &Asker,
         pace: Pace,
     ) -> Result<(Arc<Identity>, Instant), Refusal> {
         match credential {
@@ -91,23 +92,25 @@ impl Reviews {
                 }
                 Ok((Arc::new(identity), Instant::now()))
             }
-            Credential::Bearer(bearer) => self.whose_token(bearer, pace).await,
+            Credential::Bearer(bearer) => self.whose_token(bearer, asker, pace).await,
         }
     }
 
     async fn whose_token(
         &self,
         bearer: &Bearer,
+        asker: &Asker,
         pace: Pace,
     ) -> Result<(Arc<Identity>, Instant), Refusal> {
-        let (identity, asked) = self.review_token(bearer, &self.audiences, pace).await?;
+        let review = |audiences| self.review_token(bearer, audiences, asker, pace);
+        let (identity, asked) = review(&self.audiences).await?;
         if let Some(identity) = identity {
             return Ok((identity, asked));
         }
         // A review with our audience says nothing about tokens that are for the apiserver itself:
         // for these it is asked as the apiserver asks itself, which is without any.
         if self.accept_apiserver
-            && let (Some(identity), asked) = self.review_token(bearer, &[], pace).await?
+            && let (Some(identity), asked) = review(&[]).await?
         {
             return Ok((identity, asked));
         }
@@ -119,6 +122,7 @@ impl Reviews {
         &self,
         bearer: &Bearer,
         audiences: &[String],
+        asker: &Asker,
         pace: Pace,
     ) -> Result<(Option<Arc<Identity>>, Instant), Refusal> {
         let parts = audiences.iter().map(|audience| audience.as_bytes());
@@ -130,103 +134,8 @@ impl Reviews {
             let known = self.sure(review);
             Box::pin(async { Ok(known.await?.map(Arc::new)) }) as BoxFuture<'static, _>
         };
-        let answer = self.tokens.get(key, pace, true, ask).await;
+        let answer = self.tokens.get(key, asker, pace, true, ask).await;
         answer.map_err(|error| self.unverified(&error))
-    }
-
-    /// Whether a user may all of these things; gives when the oldest answer was asked for.
-    ///
-    /// # Errors
-    /// [`Refusal::Denied`] for the first one that it may not, even if others have no answer. That
-    /// there is none, otherwise. Cancel safe.
-    async fn may(
-        &self,
-        identity: &Identity,
-        questions: &[Question],
-        pace: Pace,
-    ) -> Result<Instant, Refusal> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for question in questions {
-            answers.push(self.allowed(identity, question, pace).boxed());
-        }
-        let mut answers = answers.into_iter();
-        let mut asked: FuturesOrdered<_> = answers.by_ref().take(PER_CALL).collect();
-        let mut outcome = Ok(Instant::now());
-        while let Some(answer) = asked.next().await {
-            match (answer, &mut outcome) {
-                (Ok(asked), Ok(oldest)) => *oldest = asked.min(*oldest),
-                (Err(refusal @ Refusal::Denied(_)), _) => return Err(refusal),
-                (Err(refusal), Ok(_)) => outcome = Err(refusal),
-                // A no that is not confirmed says more than none.
-                (Err(Refusal::Unconfirmed), Err(_)) => outcome = Err(Refusal::Unconfirmed),
-                (_, Err(_)) => {}
-            }
-            // What is under way may still be a no; after a failure nothing more is begun.
-            if outcome.is_ok() {
-                asked.extend(answers.next());
-            }
-        }
-        outcome
-    }
-
-    /// Whether a user may do one thing; gives when that was asked for.
-    async fn allowed(
-        &self,
-        identity: &Identity,
-        question: &Question,
-        pace: Pace,
-    ) -> Result<Instant, Refusal> {
-        let (allowed, asked) = self.review_access(identity, question, pace).await?;
-        if allowed {
-            return Ok(asked);
-        }
-        Err(Refusal::Denied(question.forbidden(&identity.username)))
-    }
-
-    async fn review_access(
-        &self,
-        identity: &Identity,
-        question: &Question,
-        pace: Pace,
-    ) -> Result<(bool, Instant), Refusal> {
-        let spec = access_spec(identity, question).to_string();
-        let key = self.keyring.key([&b"access"[..], spec.as_bytes()]);
-        let keep = spec.len() <= MAX_KEPT;
-        let ask = || {
-            let (identity, question) = (identity.clone(), question.clone());
-            let review = move |reviewer: &dyn Reviewer| reviewer.access(&identity, &question);
-            self.sure(review)
-        };
-        let answer = self.decisions.get(key, pace, keep, ask).await;
-        answer.map_err(|error| self.unverified(&error))
-    }
-
-    /// Whether somebody who was recognised still is, and may all of these things: who that is now,
-    /// and when the oldest answer was asked for.
-    ///
-    /// # Errors
-    /// Why not. No answer within [`DECISION`] is none. Cancel safe.
-    pub(super) async fn decide(
-        &self,
-        known: &Known,
-        questions: &[Question],
-        pace: Pace,
-    ) -> Result<(Known, Instant), Refusal> {
-        let decision = async {
-            let (identity, recognised) = self.who(&known.credential, pace).await?;
-            if !identity.is_same_user(&known.identity) {
-                return Err(Refusal::Invalid("the token now stands for another user"));
-            }
-            let decided = self.may(&identity, questions, pace).await?;
-            let credential = known.credential.clone();
-            let known = Known {
-                credential,
-                identity,
-            };
-            Ok((known, recognised.min(decided)))
-        };
-        let late = |_| Refusal::Unverified;
-        timeout(DECISION, decision).await.map_err(late)?
     }
 
     /// By what a caller's open streams are told apart from those of others.

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::{Refusal, ask::Question, caller::Known, key::Key, recheck::Standings};
+use super::{Refusal, ask::Question, caller::Known, key::Key, quota::Held, recheck::Standings};
 
 /// What holds for an open stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,9 @@ impl Timing {
 pub(super) struct Subject {
     pub(super) known: Known,
     pub(super) questions: Vec<Question>,
+    /// Their place in what its user may have checked.
+    #[expect(dead_code, reason = "held, never looked at")]
+    pub(super) held: Held,
 }
 
 /// A caller's right to what it once asked for.

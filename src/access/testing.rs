@@ -27,6 +27,8 @@ struct State {
     down: bool,
     /// Reviews are never answered.
     hang: bool,
+    /// Reviews of users and tokens that begin with this never are; empty for none.
+    slow: &'static str,
     /// The verb about which reviews fail.
     fails: &'static str,
     /// Whether it can't be asked if it is ready.
@@ -87,6 +89,11 @@ impl Script {
         self.0.lock().hang = hang;
     }
 
+    /// Reviews of users and tokens that begin with this are never answered; empty for none.
+    pub(super) fn slow(&self, name: &'static str) {
+        self.0.lock().slow = name;
+    }
+
     /// Reviews about a verb fail from now on.
     pub(super) fn fail(&self, verb: &'static str) {
         self.0.lock().fails = verb;
@@ -114,6 +121,12 @@ impl Script {
     }
 }
 
+impl State {
+    fn hangs(&self, name: &str) -> bool {
+        self.hang || (!self.slow.is_empty() && name.starts_with(self.slow))
+    }
+}
+
 impl Reviewer for Script {
     fn token(
         &self,
@@ -131,7 +144,7 @@ impl Reviewer for Script {
             true => Err(ReviewError::Status(503)),
             false => Ok(meant.map(|(_, identity)| identity.clone())),
         };
-        say(state.hang, answer)
+        say(state.hangs(bearer.expose()), answer)
     }
 
     fn ready(&self) -> BoxFuture<'static, Result<bool, ReviewError>> {
@@ -167,7 +180,7 @@ impl Reviewer for Script {
             true => Err(ReviewError::Status(503)),
             false => Ok(!state.starting && allowed),
         };
-        say(state.hang, answer)
+        say(state.hangs(&identity.username), answer)
     }
 }
 
@@ -205,12 +218,17 @@ pub(super) fn bearer(token: &str) -> Option<Credential> {
 
 /// All objects of a resource of the core group.
 pub(super) fn everything(resource: &str) -> Scope {
+    matching(resource, FilterSpec::default())
+}
+
+/// Some objects of a resource of the core group.
+pub(super) fn matching(resource: &str, filter: FilterSpec<'_>) -> Scope {
     Scope {
         resource: Named {
             group: String::new(),
             version: "v1".to_owned(),
             resource: resource.to_owned(),
         },
-        membership: Membership::new(FilterSpec::default()).expect("valid"),
+        membership: Membership::new(filter).expect("valid"),
     }
 }

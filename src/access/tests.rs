@@ -1,5 +1,6 @@
 //! The gate as a whole, before a scripted apiserver.
 
+mod fair;
 mod standing;
 
 use std::{sync::Arc, task::Waker};
@@ -36,28 +37,31 @@ fn info(resource: &str) -> ResourceInfo {
 async fn a_token_must_be_for_us() {
     let script = script();
     let (strict, _work) = gate(&script, &policy());
-    let jane = strict.caller(bearer("t-jane")).await.expect("known");
+    let jane = strict.caller(bearer("t-jane"), None).await.expect("known");
     let name = jane.identity().map(|known| known.username.clone());
     assert_eq!(name.as_deref(), Some("jane"));
     for refused in ["t-joe", "t-none"] {
-        let refusal = strict.caller(bearer(refused)).await.expect_err(refused);
+        let refusal = strict
+            .caller(bearer(refused), None)
+            .await
+            .expect_err(refused);
         assert_eq!(refusal.as_str(), "credentials_invalid", "{refused}");
     }
-    let refusal = strict.caller(None).await.expect_err("anonymous");
+    let refusal = strict.caller(None, None).await.expect_err("anonymous");
     assert_eq!(refusal, Refusal::Missing);
 
     let mut lax = policy();
     lax.accept_apiserver_audience = true;
     let (lax, _work) = gate(&script, &lax);
-    assert!(lax.caller(bearer("t-joe")).await.is_ok());
-    assert!(lax.caller(bearer("t-jane")).await.is_ok());
-    assert!(lax.caller(bearer("t-none")).await.is_err());
+    assert!(lax.caller(bearer("t-joe"), None).await.is_ok());
+    assert!(lax.caller(bearer("t-jane"), None).await.is_ok());
+    assert!(lax.caller(bearer("t-none"), None).await.is_err());
 }
 
 #[tokio::test]
 async fn a_permit_is_for_the_resource_that_it_names() {
     let (gate, _work) = gate(&script(), &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let permit = |scope| gate.permit::<List>(&jane, scope);
     let permitted = permit(everything("pods")).await.expect("allowed");
     assert!(permitted.on(info("pods")).is_some());
@@ -74,11 +78,11 @@ async fn answers_are_asked_for_once_and_failures_let_nobody_in() {
     let script = script();
     let (gate, _work) = gate(&script, &policy());
     script.down(true);
-    let refusal = gate.caller(bearer("t-jane")).await.expect_err("down");
+    let refusal = gate.caller(bearer("t-jane"), None).await.expect_err("down");
     assert_eq!(refusal, Refusal::Unverified);
     script.down(false);
     for _ in 0..5 {
-        let jane = gate.caller(bearer("t-jane")).await.expect("known");
+        let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
         let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
         permit.expect("allowed");
     }
@@ -88,15 +92,18 @@ async fn answers_are_asked_for_once_and_failures_let_nobody_in() {
         "one failed, then one, a list and a watch"
     );
     script.down(true);
-    let jane = gate.caller(bearer("t-jane")).await.expect("remembered");
+    let jane = gate
+        .caller(bearer("t-jane"), None)
+        .await
+        .expect("remembered");
     let permit = gate.permit::<Get>(&jane, everything("pods")).await;
     assert_eq!(permit.expect_err("never asked"), Refusal::Unverified);
 }
 
 #[tokio::test]
 async fn the_open_gate_lets_anyone_in_and_a_stranger_nowhere_else() {
-    let open = Gate::open_to_anyone();
-    let anyone = open.caller(None).await.expect("anyone");
+    let open = Gate::open_to_anyone(Quota::default());
+    let anyone = open.caller(None, None).await.expect("anyone");
     let permit = open
         .permit::<Subscribe>(&anyone, everything("secrets"))
         .await;
@@ -112,7 +119,7 @@ async fn the_open_gate_lets_anyone_in_and_a_stranger_nowhere_else() {
 #[tokio::test]
 async fn streams_of_a_caller_that_ask_the_same_share_a_standing() {
     let (gate, _work) = gate(&script(), &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let mut permits = Vec::new();
     for _ in 0..10 {
         permits.push(gate.permit::<Subscribe>(&jane, everything("pods")).await);
@@ -131,7 +138,7 @@ async fn the_streams_of_a_caller_are_checked_together() {
     let script = script();
     script.allow("jane", "services");
     let (gate, _work) = gate(&script, &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let permit = |resource: &'static str| gate.permit::<Subscribe>(&jane, everything(resource));
     let pods = permit("pods").await.expect("allowed");
     let services = permit("services").await.expect("allowed");
@@ -148,7 +155,7 @@ async fn the_self_test_says_what_is_missing() {
     assert_eq!(gate.probe().await, Ok(()));
     script.down(true);
     assert!(gate.probe().await.is_err());
-    assert_eq!(Gate::open_to_anyone().probe().await, Ok(()));
+    assert_eq!(Gate::open_to_anyone(Quota::default()).probe().await, Ok(()));
 }
 
 #[tokio::test]
@@ -156,7 +163,7 @@ async fn who_is_no_longer_known_may_nothing_however_long_ago_its_call_began() {
     let script = script();
     script.allow("jane", "services");
     let (gate, _work) = gate(&script, &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let pods = Gvr::new("", "v1", "pods");
     let namespaces: [&str; 0] = [];
     let refused = async |why: &str| {
@@ -185,7 +192,7 @@ async fn who_is_no_longer_known_may_nothing_however_long_ago_its_call_began() {
 async fn what_an_identity_may_is_asked_about_as_it_is_now() {
     let script = script();
     let (gate, _work) = gate(&script, &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     script.join_group("t-jane", "ops");
     script.allow_group("ops", "secrets");
     let permit = gate.permit::<Get>(&jane, everything("secrets")).await;
@@ -198,7 +205,7 @@ async fn what_an_identity_may_is_asked_about_as_it_is_now() {
 #[tokio::test]
 async fn a_standing_is_as_old_as_the_oldest_answer() {
     let (gate, _work) = gate(&script(), &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let recognised = Instant::now();
     let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
     let standing = permit.expect("allowed").standing().expect("reviewed");
@@ -211,7 +218,7 @@ async fn a_no_counts_whatever_else_has_no_answer() {
     script.revoke("jane");
     script.fail("list");
     let (gate, _work) = gate(&script, &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
     let refusal = permit.map(drop).expect_err("not to be watched");
     assert_eq!(refusal.as_str(), "access_denied");

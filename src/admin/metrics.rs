@@ -3,6 +3,7 @@
 //! Labels are bounded by the number of resources, and by that of the namespaces which the operator
 //! has named; never by subscribers or names.
 
+mod access;
 mod transport;
 
 use std::{fmt, sync::Arc};
@@ -15,6 +16,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    access::Gate,
     cacher::{CacherSize, Cachers},
     grpc::Counters,
     reflector::RestartReason,
@@ -27,6 +29,8 @@ use crate::{
 pub struct Metrics {
     /// The cachers.
     pub cachers: Arc<Cachers>,
+    /// What callers are let in by.
+    pub gate: Gate,
     /// What the services count.
     pub counters: Counters,
     /// What the transport counts.
@@ -166,6 +170,7 @@ impl Collector for Scrape {
             each(&mut encoder, name, help, MetricType::Counter, values)?;
         }
         restarts(&mut encoder, &sizes)?;
+        access::encode(&mut encoder, self.0.gate.tally())?;
         transport::encode(&mut encoder, &self.0.transport)
     }
 }

@@ -9,7 +9,7 @@ use super::{
     status,
 };
 use crate::{
-    access::{Bearer, Credential, Gate, Refusal},
+    access::{Bearer, Credential, Gate, Refusal, StreamSlot},
     transport::Peer,
 };
 
@@ -17,7 +17,8 @@ use crate::{
 /// `impersonate-user`) mean nothing.
 pub(super) async fn recognise<B>(gate: &Gate, request: &mut Request<B>) -> Result<(), Refusal> {
     let credential = credential(request.headers(), request.extensions())?;
-    let caller = gate.caller(credential).await?;
+    let from = origin::address(request.extensions());
+    let caller = gate.caller(credential, from).await?;
     // Nobody downstream needs the token.
     request.headers_mut().remove(header::AUTHORIZATION);
     request.extensions_mut().insert(caller);
@@ -44,6 +45,12 @@ fn credential(headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Cre
         Some(None) => Err(Refusal::Invalid("the token is not well formed")),
         Some(Some(bearer)) => Ok(Some(Credential::Bearer(bearer))),
     }
+}
+
+/// Counts a stream that a caller opens.
+pub(super) fn enter(gate: &Gate, origin: &Origin, call: &str) -> Result<StreamSlot, Status> {
+    let slot = gate.enter(&origin.caller);
+    slot.map_err(|refusal| refused(origin, call, &refusal))
 }
 
 /// Refuses a call, and notes that.

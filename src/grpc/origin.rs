@@ -1,5 +1,7 @@
 //! Where a call comes from, and from whom.
 
+use std::net::IpAddr;
+
 use http::Extensions;
 use tonic::Status;
 
@@ -41,6 +43,14 @@ impl Origin {
 /// Where a request comes from whose caller is not known, for logs.
 pub(super) fn peer(extensions: &Extensions) -> String {
     text(remote(extensions))
+}
+
+/// The address that a request comes from; `None` from a unix socket.
+pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    match remote(extensions)? {
+        Remote::Tcp(address) => Some(address.ip()),
+        Remote::Unix => None,
+    }
 }
 
 fn remote(extensions: &Extensions) -> Option<Remote> {

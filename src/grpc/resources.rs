@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tonic::{Request, Response, Status};
 
-use super::{Offer, frames, origin::Origin, status};
+use super::{Offer, caller, frames, origin::Origin};
 use crate::{
-    access::{Caller, Gate},
+    access::{Caller, Gate, Refusal},
     cacher::{Cachers, UpstreamStanding},
     proto::v1::{
         self, ListResourcesRequest, ListResourcesResponse, resource_service_server::ResourceService,
@@ -15,8 +15,11 @@ use crate::{
     resource::ResourceInfo,
 };
 
-/// Resources that are asked about at once.
-const AT_ONCE: usize = 16;
+/// For the audit log.
+const CALL: &str = "/informerd.v1.ResourceService/ListResources";
+/// Resources that are asked about at once, one question each: a few, so that a call that leads to
+/// hundreds stands in nobody's way.
+const AT_ONCE: usize = 8;
 
 /// The resource service.
 #[derive(Debug, Clone)]
@@ -39,7 +42,8 @@ impl ResourceService for ResourceApi {
             described.push(self.describe(&origin.caller, info, availability).boxed());
         }
         let resources = stream::iter(described).buffered(AT_ONCE);
-        let resources = resources.try_collect().await?;
+        let resources: Result<Vec<_>, _> = resources.try_collect().await;
+        let resources = resources.map_err(|why| caller::refused(&origin, CALL, &why))?;
         Ok(Response::new(ListResourcesResponse { resources }))
     }
 }
@@ -50,7 +54,7 @@ impl ResourceApi {
         caller: &Caller,
         info: ResourceInfo,
         availability: v1::Availability,
-    ) -> Result<v1::Resource, Status> {
+    ) -> Result<v1::Resource, Refusal> {
         let availability = match availability {
             v1::Availability::Available => self.available(caller, &info).await?,
             other => other,
@@ -70,7 +74,7 @@ impl ResourceApi {
         &self,
         caller: &Caller,
         info: &ResourceInfo,
-    ) -> Result<v1::Availability, Status> {
+    ) -> Result<v1::Availability, Refusal> {
         let places = self.cachers.places(info);
         if !self.may(caller, info, &places).await? {
             return Ok(v1::Availability::Forbidden);
@@ -92,8 +96,7 @@ impl ResourceApi {
         caller: &Caller,
         info: &ResourceInfo,
         places: &[S],
-    ) -> Result<bool, Status> {
-        let may = self.gate.may_subscribe(caller, &info.gvr, places).await;
-        may.map_err(|refusal| status::refused(&refusal))
+    ) -> Result<bool, Refusal> {
+        self.gate.may_subscribe(caller, &info.gvr, places).await
     }
 }

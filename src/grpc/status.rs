@@ -130,11 +130,11 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
             let reason = "ACCESS_UNVERIFIED";
             retry(Code::Unavailable, reason, message, UNVERIFIED)
         }
-        Refusal::Exhausted { after, .. } => {
+        Refusal::Exhausted { limit, after, .. } => {
             let mut details = ErrorDetails::new();
             details
                 .set_retry_info(Some(*after))
-                .add_quota_failure_violation("user", message.clone());
+                .add_quota_failure_violation(limit.subject(), message.clone());
             with_details(Code::ResourceExhausted, "QUOTA_EXCEEDED", message, details)
         }
     }
@@ -165,6 +165,7 @@ fn with_details(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Limit;
 
     #[test]
     fn a_planned_end_is_the_only_ok() {
@@ -179,8 +180,8 @@ mod tests {
     #[test]
     fn a_quota_says_which_and_when() {
         let exhausted = Refusal::Exhausted {
-            what: "too many streams are open",
-            limit: 7,
+            limit: Limit::Streams,
+            most: 7,
             after: Duration::from_secs(5),
         };
         let status = refused(&exhausted);

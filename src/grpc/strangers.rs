@@ -57,8 +57,7 @@ pub(super) async fn enter<B>(
         return Ok(None);
     }
     let origin = Origin::of(request.extensions())?;
-    let slot = gate.enter(&origin.caller);
-    let slot = slot.map_err(|refusal| caller::refused(&origin, "reflection", &refusal))?;
+    let slot = caller::enter(gate, &origin, "reflection")?;
     Ok(Some(Slot::Caller(slot)))
 }
 

@@ -81,8 +81,7 @@ impl WatchApi {
     async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
         let called = Instant::now();
         let origin = Origin::of(request.extensions())?;
-        let slot = self.gate.enter(&origin.caller);
-        let slot = slot.map_err(|refusal| caller::refused(&origin, WATCH, &refusal))?;
+        let slot = caller::enter(&self.gate, &origin, WATCH)?;
         let mut request = message(request).await?;
         let grant = self.grant(&origin, &mut request).await?;
         let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());

@@ -139,6 +139,7 @@ impl Daemon {
         report(&reporter, ServingStatus::Serving).await;
         let metrics = Metrics {
             cachers: cachers.clone(),
+            gate: gate.clone(),
             counters: counters.clone(),
             transport: stats.clone(),
         };

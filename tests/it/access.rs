@@ -7,6 +7,7 @@ mod calls;
 mod canary;
 mod cast;
 mod clients;
+mod fair;
 mod live;
 mod matrix;
 mod oracle;
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         clients::scenarios(),
         record::scenarios(),
         strangers::scenarios(),
+        fair::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();

@@ -31,7 +31,9 @@ fn cache() -> Cache<Option<u32>> {
 
 async fn ask(cache: &Cache<Option<u32>>, key: u8, answer: Outcome<u32>) -> Outcome<u32> {
     let asked = move || std::future::ready(answer.map(Some)).boxed();
-    let got = cache.get([key; 32], Pace::CALL, true, asked).await;
+    let got = cache
+        .get([key; 32], &Asker::Local, Pace::CALL, true, asked)
+        .await;
     got.map(|(value, _)| value.expect("somebody"))
 }
 
@@ -76,7 +78,7 @@ async fn whoever_wants_a_newer_answer_gets_one() {
     assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
     let later = || std::future::ready(Ok(Some(2))).boxed();
     tokio::task::yield_now().await;
-    let got = cache.get([1; 32], NEW, true, later).await;
+    let got = cache.get([1; 32], &Asker::Local, NEW, true, later).await;
     assert_eq!(got.map(|(value, _)| value), Ok(Some(2)));
     assert_eq!(ask(&cache, 1, Ok(3)).await, Ok(2));
 }
@@ -85,7 +87,9 @@ async fn whoever_wants_a_newer_answer_gets_one() {
 async fn what_is_not_to_be_kept_is_not() {
     let cache = cache();
     let asked = || std::future::ready(Ok(Some(1))).boxed();
-    let got = cache.get([1; 32], Pace::CALL, false, asked).await;
+    let got = cache
+        .get([1; 32], &Asker::Local, Pace::CALL, false, asked)
+        .await;
     assert_eq!(got.map(|(value, _)| value), Ok(Some(1)));
     assert_eq!(cache.state.lock().answers.len(), 0);
 }
@@ -94,7 +98,7 @@ async fn what_is_not_to_be_kept_is_not() {
 async fn many_who_ask_are_one_question_that_outlives_them() {
     let (desk, clerk) = desk();
     let (cache, slow) = (Arc::new(narrow(desk, 8)), Slow::default());
-    let get = || cache.get([1; 32], Pace::CALL, true, slow.question());
+    let get = || cache.get([1; 32], &Asker::Local, Pace::CALL, true, slow.question());
     let (mut first, mut second) = (Box::pin(get()), Box::pin(get()));
     assert!(futures::poll!(&mut first).is_pending());
     assert!(futures::poll!(&mut second).is_pending());
@@ -117,9 +121,9 @@ async fn a_question_that_nobody_waits_for_is_never_asked() {
     let (desk, clerk) = desk();
     let (cache, first, other) = (narrow(desk, 1), Slow::default(), Slow::default());
     let _clerk = tokio::spawn(clerk.run());
-    let mut turn = Box::pin(cache.get([1; 32], Pace::CALL, true, first.question()));
+    let mut turn = Box::pin(cache.get([1; 32], &Asker::Local, Pace::CALL, true, first.question()));
     assert!(futures::poll!(&mut turn).is_pending());
-    let mut waits = Box::pin(cache.get([2; 32], Pace::CALL, true, other.question()));
+    let mut waits = Box::pin(cache.get([2; 32], &Asker::Local, Pace::CALL, true, other.question()));
     assert!(futures::poll!(&mut waits).is_pending());
     assert_eq!(cache.state.lock().flights.len(), 2);
     drop(waits);
@@ -127,7 +131,7 @@ async fn a_question_that_nobody_waits_for_is_never_asked() {
         tokio::task::yield_now().await;
     }
     // It has left its place to another.
-    let mut waits = Box::pin(cache.get([2; 32], Pace::CALL, true, other.question()));
+    let mut waits = Box::pin(cache.get([2; 32], &Asker::Local, Pace::CALL, true, other.question()));
     assert!(futures::poll!(&mut waits).is_pending());
     assert_eq!(other.count(), 0);
     first.go.notify_one();
@@ -142,7 +146,7 @@ async fn a_full_lane_turns_away_and_the_other_one_is_open() {
     let (cache, slow) = (narrow(desk().0, 2), Slow::default());
     let mut waiting = Vec::new();
     for key in 0..3 {
-        let one = cache.get([key; 32], Pace::CALL, true, slow.question());
+        let one = cache.get([key; 32], &Asker::Local, Pace::CALL, true, slow.question());
         let mut one = Box::pin(one);
         assert!(futures::poll!(&mut one).is_pending());
         waiting.push(one);
@@ -151,7 +155,9 @@ async fn a_full_lane_turns_away_and_the_other_one_is_open() {
     // Not even the same question waits for the flooded lane.
     for key in [2, 4] {
         let asked = || std::future::ready(Ok(Some(4))).boxed();
-        let got = cache.get([key; 32], RECHECK, true, asked).await;
+        let got = cache
+            .get([key; 32], &Asker::Local, RECHECK, true, asked)
+            .await;
         assert_eq!(got.map(|(value, _)| value), Ok(Some(4)));
     }
     waiting.truncate(1);
@@ -162,6 +168,11 @@ async fn a_full_lane_turns_away_and_the_other_one_is_open() {
 async fn a_question_that_panics_is_an_error() {
     let cache = cache();
     let asked = || async { panic!("as scripted") }.boxed();
-    assert!(cache.get([1; 32], Pace::CALL, true, asked).await.is_err());
+    assert!(
+        cache
+            .get([1; 32], &Asker::Local, Pace::CALL, true, asked)
+            .await
+            .is_err()
+    );
     assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
 }

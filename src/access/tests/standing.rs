@@ -42,7 +42,7 @@ struct Stream {
 
 impl Stream {
     async fn open(gate: &Gate) -> Self {
-        let jane = gate.caller(bearer("t-jane")).await.expect("known");
+        let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
         let permit = gate.permit::<Subscribe>(&jane, everything("pods")).await;
         let permit = permit.expect("allowed");
         let watcher = Watcher::new(permit.standing());
@@ -236,7 +236,7 @@ async fn a_no_counts_only_from_an_apiserver_that_is_ready() {
     let mut stream = Stream::open(&gate).await;
     assert_eq!(script.asked_ready(), 0, "a yes needs no proof");
     script.starting(true);
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     let denied = gate.permit::<Get>(&jane, everything("pods")).await;
     assert_eq!(denied.expect_err("starting"), Refusal::Unconfirmed);
     until(&mut stream, &mut work, is_held).await;
@@ -269,7 +269,7 @@ async fn streams_are_held_also_if_no_check_ever_ends() {
 async fn a_no_that_can_not_be_confirmed_holds_at_once() {
     let script = script();
     let (gate, _work) = gate(&script, &policy());
-    let jane = gate.caller(bearer("t-jane")).await.expect("known");
+    let jane = gate.caller(bearer("t-jane"), None).await.expect("known");
     for (starting, readiness) in [(true, true), (false, false)] {
         gate.forget();
         script.starting(starting);

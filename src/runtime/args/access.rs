@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use super::units::duration;
 
@@ -42,6 +42,26 @@ pub(in crate::runtime) struct AccessArgs {
     )]
     pub(in crate::runtime) streams_per_identity: u32,
 
+    /// Streams that all users together may have open
+    #[arg(
+        long,
+        env = "INFORMERD_MAX_STREAMS",
+        default_value_t = 120_000,
+        value_name = "N"
+    )]
+    pub(in crate::runtime) max_streams: u32,
+
+    /// Questions per second to the apiserver that the calls of one user may lead to; ten times as
+    /// many at once after a pause
+    #[arg(
+        long,
+        env = "INFORMERD_REVIEWS_PER_IDENTITY",
+        default_value_t = 100,
+        value_parser = value_parser!(u32).range(1..),
+        value_name = "N"
+    )]
+    pub(in crate::runtime) reviews_per_identity: u32,
+
     /// Ask nobody who they are: whoever reaches this daemon may read all that it may read itself
     #[arg(long, env = "INFORMERD_INSECURE_ALLOW_ANYONE")]
     pub(in crate::runtime) insecure_allow_anyone: bool,
@@ -57,6 +77,8 @@ impl AccessArgs {
             recheck_interval: Duration::from_secs(30),
             recheck_outage: Duration::from_secs(600),
             streams_per_identity: 1000,
+            max_streams: 120_000,
+            reviews_per_identity: 100,
             insecure_allow_anyone: true,
         }
     }

@@ -37,8 +37,14 @@ pub(super) fn gate(
     readiness: &Arc<Readiness>,
     spawn: &Spawn,
 ) -> anyhow::Result<Gate> {
+    let quota = Quota {
+        streams: args.streams_per_identity,
+        reviews: args.reviews_per_identity,
+        all_streams: args.max_streams,
+        ..Quota::default()
+    };
     if args.insecure_allow_anyone {
-        return Ok(Gate::open_to_anyone());
+        return Ok(Gate::open_to_anyone(quota));
     }
     if args
         .token_audience
@@ -52,10 +58,7 @@ pub(super) fn gate(
         accept_apiserver_audience: args.accept_apiserver_audience,
         recheck_interval: args.recheck_interval,
         recheck_outage: args.recheck_outage,
-        quota: Quota {
-            streams: args.streams_per_identity,
-            ..Quota::default()
-        },
+        quota,
     };
     let (gate, work) = Gate::reviewed(client, &policy);
     spawn("access".to_owned(), work);

@@ -26,28 +26,28 @@ scenarios![
     access_trouble_shows_in_readiness: "a real apiserver can't be asked to be wrong",
 ];
 
-const TOKENS: &str = "tokenreviews.authentication.k8s.io";
-const ACCESS: &str = "subjectaccessreviews.authorization.k8s.io";
+pub(super) const TOKENS: &str = "tokenreviews.authentication.k8s.io";
+pub(super) const ACCESS: &str = "subjectaccessreviews.authorization.k8s.io";
 
 /// A simulated cluster with a guarded daemon.
-struct Scene {
+pub(super) struct Scene {
     cast: Cast,
-    daemon: Daemon,
+    pub(super) daemon: Daemon,
 }
 
 impl Scene {
-    async fn new(arguments: &[&str]) -> Self {
+    pub(super) async fn new(arguments: &[&str]) -> Self {
         let cast = Cast::assemble(Kind::Simulated).await;
         let daemon = Daemon::guarded(&cast.stage.kubeconfig(), arguments).await;
         Self { cast, daemon }
     }
 
-    fn cluster(&self) -> &Cluster {
+    pub(super) fn cluster(&self) -> &Cluster {
         self.cast.stage.simulated().expect("simulated")
     }
 
     /// The line of a new user who may read config maps in [`A`].
-    async fn user(&self, name: &str) -> (Line, String) {
+    pub(super) async fn user(&self, name: &str) -> (Line, String) {
         let token = format!("token-of-{name}-{}", fastrand::u64(..));
         let caller = Caller {
             user: name.to_owned(),
@@ -58,7 +58,7 @@ impl Scene {
         (Line::new(&self.daemon.connect().await, Some(&token)), token)
     }
 
-    fn reviews(&self, resource: &str) -> usize {
+    pub(super) fn reviews(&self, resource: &str) -> usize {
         let requests = self.cluster().requests();
         requests
             .iter()
@@ -67,11 +67,11 @@ impl Scene {
     }
 }
 
-fn maps() -> Ask {
+pub(super) fn maps() -> Ask {
     Ask::of("configmaps").namespace(A)
 }
 
-async fn refused(line: &Line, ask: &Ask) -> Status {
+pub(super) async fn refused(line: &Line, ask: &Ask) -> Status {
     let answer = line.watch(ask).await;
     answer.err().expect("it must be refused")
 }

@@ -164,6 +164,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "view",
             "subscription",
             "reflector",
+            "access",
             "cacher",
             "transport",
             "grpc",
