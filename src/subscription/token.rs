@@ -150,6 +150,8 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
