@@ -11,13 +11,20 @@ mod material;
 mod tests;
 mod validity;
 
-use std::{io, path::PathBuf, pin::pin, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    path::PathBuf,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use parking_lot::RwLock;
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
 };
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 use tokio_util::sync::CancellationToken;
@@ -27,10 +34,11 @@ use material::{Contents, Fingerprint, Ready};
 
 use super::Stats;
 
-/// Handshakes that may calculate at the same time. The others wait for their turn outside the
-/// scheduler's queue, so that open streams are not behind all of them when everybody comes back
-/// at once.
+/// Handshakes that may calculate at the same time: sign, and verify what clients show. The others
+/// wait for their turn outside the scheduler's queue, so that open streams are not behind all of
+/// them when everybody comes back at once.
 const TURNS: usize = 8;
+
 /// The files that TLS is made of, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -123,21 +131,14 @@ impl Tls {
     {
         let hello = hello(socket).await?;
         // Only now: who says nothing holds no turn.
-        let turn = self.turns.acquire().await;
-        let turn = turn.expect("the semaphore is never closed");
+        let turn = self.turn().await;
         // Together: what the one has verified, the other takes back.
         let (config, outdated) = {
             let current = self.current.read();
             (Arc::clone(&current.config), current.outdated.clone())
         };
-        let mut handshake = pin!(hello.into_stream(config).into_fallible());
-        let answered = futures::poll!(handshake.as_mut());
-        // The expensive part is done, the rest waits for the client.
-        drop(turn);
-        let done = match answered {
-            Poll::Ready(done) => done,
-            Poll::Pending => handshake.await,
-        };
+        let handshake = pin!(hello.into_stream(config).into_fallible());
+        let done = self.calculate(handshake, turn).await;
         let stream = done.map_err(|(error, socket)| (error, Some(socket)))?;
         let (_, session) = stream.get_ref();
         let leaf = session.peer_certificates().and_then(<[_]>::first);
@@ -147,6 +148,39 @@ impl Tls {
         });
         Ok((stream, shown))
     }
+}
+
+impl Tls {
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.turns.acquire().await;
+        turn.expect("the semaphore is never closed")
+    }
+
+    /// Runs a handshake. It goes on in a turn only, and holds none while it waits for the client.
+    async fn calculate<F: Future>(
+        &self,
+        mut handshake: Pin<&mut F>,
+        mut turn: SemaphorePermit<'_>,
+    ) -> F::Output {
+        loop {
+            if let Poll::Ready(done) = futures::poll!(handshake.as_mut()) {
+                return done;
+            }
+            drop(turn);
+            woken().await;
+            turn = self.turn().await;
+        }
+    }
+}
+
+/// Waits until the task is woken, by whatever was polled before and is pending.
+async fn woken() {
+    let mut waited = false;
+    poll_fn(|_| match std::mem::replace(&mut waited, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }
 
 /// Reads what a client begins with.

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+
 use super::*;
 use crate::transport::tests::certificates::{Authority, Pair};
 
@@ -173,4 +175,55 @@ async fn what_cannot_be_used_is_named() {
     let mismatch = refused(key("two.key")).await;
     let told = format!("{} is not the key of the certificate", other.display());
     assert!(mismatch.starts_with(&told), "{mismatch}");
+}
+
+/// Verifying what a client shows costs as much as signing for it, and takes a turn as well.
+#[tokio::test]
+async fn what_clients_show_is_verified_in_a_turn() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (authority, clients) = (Authority::new("root"), Authority::new("clients"));
+    let mut files = files(directory.path(), &authority.server(&["localhost"]));
+    let client_ca = directory.path().join("clients.crt");
+    fs::write(&client_ca, &clients.pem).expect("writable");
+    files.client_ca = Some(client_ca);
+    let tls = Tls::load(files, Arc::default()).await.expect("usable");
+
+    let jane = clients.client("jane", "team");
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let connecting =
+        client(&authority, &jane).connect(ServerName::try_from("localhost").expect("a name"), far);
+    let (mut connecting, mut accepting) = (pin!(connecting), pin!(tls.accept(near)));
+    assert!(
+        futures::poll!(connecting.as_mut()).is_pending(),
+        "the hello"
+    );
+    assert!(
+        futures::poll!(accepting.as_mut()).is_pending(),
+        "the answer"
+    );
+    let all = u32::try_from(TURNS).expect("a few");
+    let taken = tls.turns.acquire_many(all).await.expect("none is held");
+    connecting.await.expect("the client is done");
+    for _ in 0..3 {
+        assert!(futures::poll!(accepting.as_mut()).is_pending(), "no turn");
+    }
+    drop(taken);
+    let (_, shown) = accepting.await.expect("let in");
+    let shown = shown.expect("a certificate").certificate;
+    assert_eq!(*shown, *jane.der);
+}
+
+fn client(authority: &Authority, shown: &Pair) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.pem.as_bytes());
+    roots.add(root.expect("a certificate")).expect("usable");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("both")
+        .with_root_certificates(roots);
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).expect("a key");
+    let chain = CertificateDer::from_pem_slice(shown.certificate.as_bytes());
+    let config = config.with_client_auth_cert(vec![chain.expect("a certificate")], key);
+    Arc::new(config.expect("they fit")).into()
 }
