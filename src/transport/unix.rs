@@ -1,16 +1,24 @@
 //! A listening unix socket and its file, from the moment that it appears to its removal.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::{Instant, sleep},
+};
 
 /// The daemon's user and group may connect.
 const MODE: u32 = 0o660;
+/// Longest wait for another daemon that takes a path in the same directory.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it is done, which takes it no time.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A unix socket that is listened on. Its file vanishes with it, unless another has taken its
 /// place.
@@ -22,11 +30,14 @@ pub(super) struct UnixSocket {
 }
 
 impl UnixSocket {
-    /// Listens at a path. The file that a dead process has left there is replaced.
+    /// Listens at a path. The file that a dead process has left there is replaced; of several
+    /// daemons that find it at once one does so, and the others find that one.
     ///
     /// # Errors
     /// Somebody listens there, what stands there is no socket, or the directory can't be written.
     pub(super) async fn bind(path: &Path) -> io::Result<Self> {
+        // From the look at what is there until something answers there that lives.
+        let _alone = alone(path).await?;
         make_room(path).await?;
         // Under another name first, so that it is never seen with the wrong mode.
         let made = beside(path);
@@ -66,6 +77,26 @@ impl Drop for UnixSocket {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|file| file == self.file) {
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Keeps other daemons from taking a path in the same directory for as long as the file is open.
+/// The directory itself is locked, so no further file is left behind. `None` where the file system
+/// knows no such locks.
+async fn alone(path: &Path) -> io::Result<Option<File>> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let file = File::open(directory)?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let text = "another process has locked the directory";
+                return Err(io::Error::new(ErrorKind::WouldBlock, text));
+            }
+            Err(TryLockError::WouldBlock) => sleep(PAUSE).await,
         }
     }
 }
@@ -129,6 +160,30 @@ mod tests {
         drop(socket);
         let left = fs::read_dir(directory.path()).expect("readable").count();
         assert_eq!(left, 0, "nothing is left");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_many_that_find_a_dead_socket_one_listens_and_is_reached() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.sock");
+        for round in 0..20 {
+            drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
+            let starts = (0..8).map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move { UnixSocket::bind(&path).await })
+            });
+            let starts = futures::future::join_all(starts.collect::<Vec<_>>()).await;
+            let mut listening = Vec::new();
+            for start in starts {
+                match start.expect("no panic") {
+                    Ok(socket) => listening.push(socket),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}"),
+                }
+            }
+            assert_eq!(listening.len(), 1, "in round {round}");
+            let reached = tokio::join!(UnixStream::connect(&path), listening[0].accept());
+            assert!(reached.0.is_ok() && reached.1.is_ok());
+        }
     }
 
     #[tokio::test]
