@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-/// A bearer token. Its text is in no `Debug` output, error or log; it leaves only in a TokenReview.
+use zeroize::Zeroizing;
+
+/// A bearer token. Its text is in no `Debug` output, error or log; it leaves only in a TokenReview,
+/// and is overwritten when the last one who has it lets go.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Bearer(Arc<str>);
+pub struct Bearer(Arc<Zeroizing<Box<str>>>);
 
 impl Bearer {
     /// Longest token that is looked at. Tokens of service accounts have about 1 KiB, those of
@@ -15,7 +18,7 @@ impl Bearer {
     pub fn new(token: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
         let fits = (1..=Self::MAX_BYTES).contains(&token.len()) && token.bytes().all(allowed);
-        fits.then(|| Self(token.into()))
+        fits.then(|| Self(Arc::new(Zeroizing::new(token.into()))))
     }
 
     /// Reads the value of an `authorization` header: `Bearer`, in any case, and the token. `None`
@@ -46,6 +49,12 @@ mod tests {
     fn shows_nothing() {
         let bearer = Bearer::new("secret-token").expect("a token");
         assert_eq!(format!("{bearer:?}"), "Bearer(..)");
+    }
+
+    #[test]
+    fn is_overwritten_when_dropped() {
+        fn wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        wiped(&*Bearer::new("secret-token").expect("a token").0);
     }
 
     #[test]

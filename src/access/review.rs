@@ -1,13 +1,16 @@
 //! The two reviews, as the apiserver is asked and as its answers are judged.
 
+mod body;
+
 use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 
 use super::{Bearer, Identity, ask::Question};
@@ -79,11 +82,7 @@ impl Reviewer for Apiserver {
         bearer: &Bearer,
         audiences: &[String],
     ) -> BoxFuture<'static, Result<Option<Identity>, ReviewError>> {
-        let mut spec = json!({ "token": bearer.expose() });
-        if !audiences.is_empty() {
-            spec["audiences"] = audiences.into();
-        }
-        let review = review("authentication.k8s.io/v1", "TokenReview", spec);
+        let review = body::token_review(bearer, audiences);
         let (client, audiences) = (self.0.clone(), audiences.to_vec());
         Box::pin(async move {
             let status = create(client, TOKEN_REVIEWS, "tokenreviews", review).await?;
@@ -109,7 +108,7 @@ impl Reviewer for Apiserver {
         question: &Question,
     ) -> BoxFuture<'static, Result<bool, ReviewError>> {
         let spec = access_spec(identity, question);
-        let review = review("authorization.k8s.io/v1", "SubjectAccessReview", spec);
+        let review = body::access_review(spec);
         let client = self.0.clone();
         Box::pin(async move {
             let status = create(client, ACCESS_REVIEWS, "subjectaccessreviews", review).await?;
@@ -139,16 +138,12 @@ pub(super) fn access_spec(identity: &Identity, question: &Question) -> Value {
     serde_json::to_value(spec).expect("a question is plain data")
 }
 
-fn review(api_version: &str, kind: &str, spec: Value) -> Value {
-    json!({ "apiVersion": api_version, "kind": kind, "spec": spec })
-}
-
 /// Posts a review; gives the status of the answer.
 async fn create(
     client: kube::Client,
     path: &str,
     resource: &'static str,
-    review: Value,
+    review: Bytes,
 ) -> Result<Value, ReviewError> {
     #[derive(Deserialize)]
     struct Answer {
@@ -159,7 +154,7 @@ async fn create(
         .header(header::ACCEPT, "application/json")
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(review.to_string().into_bytes()))
+        .body(Body::from(review))
         .expect("path and headers are constants");
     let response = client.send(request).await.map_err(no_answer)?;
     match response.status() {
@@ -250,6 +245,8 @@ impl fmt::Debug for Apiserver {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn audiences() -> Vec<String> {
