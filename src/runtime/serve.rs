@@ -8,7 +8,7 @@ mod listen;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::{signal::unix, task::JoinSet};
+use tokio::{signal::unix, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
@@ -39,26 +39,42 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     access::caution(&args.access);
     let stop = CancellationToken::new();
+    let (accept, _) = args.leave();
     let daemon = tokio::select! {
         daemon = Daemon::start(args, stop.clone()) => daemon?,
-        () = signals.next() => return Ok(()),
+        _ = signals.next() => return Ok(()),
     };
-    let twice = async {
-        signals.next().await;
+    let leaving = daemon.leaving.clone();
+    let told = async {
+        // Ctrl-C is of somebody who waits for the end; nobody is sent here by a load balancer.
+        if signals.next().await == Signal::Terminate && !accept.is_zero() {
+            info!(served_for = ?accept, "leaving: not ready any more, a second signal ends at once");
+            leaving.cancel();
+            tokio::select! {
+                () = sleep(accept) => {}
+                _ = signals.next() => return,
+            }
+        }
         info!("draining: a second signal ends at once");
         stop.cancel();
         signals.next().await;
     };
     tokio::select! {
         result = daemon.finished() => result,
-        () = twice => Ok(()),
+        () = told => Ok(()),
     }
 }
 
-/// SIGTERM and SIGINT, which mean the same here.
+/// Both end the daemon, in its own time.
 struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
 }
 
 impl Signals {
@@ -69,10 +85,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
         }
     }
 }
@@ -86,6 +102,8 @@ pub(super) struct Daemon {
     )]
     pub(super) addresses: Vec<Address>,
     parts: Parts,
+    /// When cancelled, nobody new is to come; those who do are served all the same.
+    leaving: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -143,7 +161,8 @@ impl Daemon {
             counters: counters.clone(),
             transport: stats.clone(),
         };
-        let spread = (args.drain / 2).min(Duration::from_secs(10));
+        let (_, end) = args.leave();
+        let spread = (end / 2).min(Duration::from_secs(10));
         let parts = Parts {
             api: Api::new(gate, offer, cachers.clone(), counters, health, spread),
             limits: limits(&args, descriptors::raise()),
@@ -161,6 +180,7 @@ impl Daemon {
         Ok(Self {
             addresses,
             parts,
+            leaving: stop.child_token(),
             stop,
         })
     }
@@ -171,7 +191,10 @@ impl Daemon {
     /// A task ended that never should.
     pub(super) async fn finished(self) -> anyhow::Result<()> {
         let Self {
-            mut parts, stop, ..
+            mut parts,
+            leaving,
+            stop,
+            ..
         } = self;
         let router = admin::router(parts.readiness.clone(), parts.registry.clone());
         let mut tasks = JoinSet::new();
@@ -188,9 +211,10 @@ impl Daemon {
         };
         let serving = transport::serve(grpc, parts.api, context);
         let draining = async {
-            stop.cancelled().await;
+            leaving.cancelled().await;
             parts.readiness.drain();
             report(&parts.reporter, ServingStatus::NotServing).await;
+            stop.cancelled().await;
             parts.drain.begin();
             parts.cachers.wake_all();
             std::future::pending::<()>().await
@@ -238,7 +262,7 @@ fn limits(args: &ServeArgs, descriptors: Option<u64>) -> Limits {
         stall_finish: args.stall_limit,
         stall_trailers: grpc::stall_trailers(),
         outdated_trailers: grpc::outdated_trailers,
-        drain_deadline: args.drain,
+        drain_deadline: args.leave().1,
         ..Limits::default()
     }
 }

@@ -73,9 +73,14 @@ pub(in crate::runtime) struct ServeArgs {
     #[arg(long, env = "INFORMERD_STALL_LIMIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) stall_limit: Duration,
 
-    /// How long streams have to end after SIGTERM
+    /// How long the daemon may take to end after SIGTERM
     #[arg(long, env = "INFORMERD_DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) drain: Duration,
+
+    /// How long of that it goes on to serve, not ready any more, whoever is still sent here; at
+    /// most half of --drain
+    #[arg(long, env = "INFORMERD_DRAIN_ACCEPT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) drain_accept: Duration,
 
     /// Streams that one connection may have open
     #[arg(
@@ -92,6 +97,14 @@ pub(in crate::runtime) struct ServeArgs {
 
     #[command(flatten)]
     pub(in crate::runtime) log: LogArgs,
+}
+
+impl ServeArgs {
+    /// After SIGTERM: how long to go on serving, and how long streams have to end then.
+    pub(in crate::runtime) fn leave(&self) -> (Duration, Duration) {
+        let accept = self.drain_accept.min(self.drain / 2);
+        (accept, self.drain.saturating_sub(accept))
+    }
 }
 
 #[cfg(feature = "demo")]
@@ -120,6 +133,7 @@ impl ServeArgs {
             sync_deadline: Duration::from_secs(30),
             stall_limit: Duration::from_secs(30),
             drain: Duration::from_secs(2),
+            drain_accept: Duration::ZERO,
             streams_per_connection: 1000,
             keep_managed_fields: false,
             log,

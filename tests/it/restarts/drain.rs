@@ -8,6 +8,9 @@ use informerd::proto::v1::{
 };
 use serde_json::json;
 use tonic::{Code, Status, Streaming, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_types::StatusExt as _;
 
 use super::MAPS;
@@ -18,10 +21,14 @@ use crate::{
     request::Ask,
     stage::Kind,
     subscriber::{Subscriber, reason},
+    wait::until,
     world::{World, quick},
 };
 
-scenarios![r4_terminated_daemon_drains];
+scenarios![
+    r4_terminated_daemon_drains,
+    r4_who_comes_after_sigterm_is_served,
+];
 
 /// Readiness goes first, then each stream is told, gets its position and ends with UNAVAILABLE; the
 /// process ends with 0. All continue at another daemon.
@@ -31,7 +38,9 @@ async fn r4_terminated_daemon_drains(kind: Kind) {
     let large = kube::config_map("large", json!({}), large);
     world.kube.create(MAPS, &world.namespace, large).await;
     world.create_map("small", json!({"size": "small"})).await;
+    // They are read one after the other.
     let ask = Ask::of(MAPS).namespace(&world.namespace).labels("size");
+    let ask = ask.bookmarks(Duration::from_secs(120));
     let mut streams = Vec::new();
     for at in 0..20 {
         streams.push(world.synced(&format!("stream-{at}"), &ask, 1).await);
@@ -77,6 +86,51 @@ async fn r4_terminated_daemon_drains(kind: Kind) {
     let mut expectation = quick(60).requiring(&required);
     expectation.watches = 2;
     world.finish(&expectation).await;
+}
+
+/// While load balancers still send clients here, they are served as ever; then they are sent away
+/// like those who were there before, and the process ends.
+async fn r4_who_comes_after_sigterm_is_served(kind: Kind) {
+    let flags = ["--drain-accept", "15s", "--drain", "60s"];
+    let mut world = World::new(kind, "r4-late", &[MAPS], &flags).await;
+    world.create_map("cm", json!({})).await;
+    // One event at a time, and no bookmarks in between.
+    let calm = Duration::from_secs(120);
+    let ask = Ask::of(MAPS).namespace(&world.namespace).bookmarks(calm);
+    let mut streams = vec![world.synced("before", &ask, 1).await];
+
+    world.daemon.terminate();
+    until("it is not ready any more", || async {
+        world.daemon.page("/readyz").await.0 == 503
+    })
+    .await;
+    for at in 0..20 {
+        let channel = world.daemon.connect().await;
+        let opened = world
+            .try_watch_on(&format!("late-{at}"), &ask, channel)
+            .await;
+        let mut stream = opened.expect("served");
+        assert_eq!(stream.snapshot().await.0.len(), 1);
+        streams.push(stream);
+    }
+    let mut health = HealthClient::new(world.daemon.connect().await);
+    let state = health.check(HealthCheckRequest::default()).await;
+    let state = state.expect("answered").into_inner().status();
+    assert_eq!(state, ServingStatus::NotServing);
+    let changed = world.touch_map("cm", "1").await;
+    for stream in &mut streams {
+        stream.expect(Modified, "cm", changed).await;
+    }
+    for stream in &mut streams {
+        draining(stream).await;
+        let status = last_bookmark(stream, changed).await;
+        assert_eq!(reason(&status), "DRAINING");
+    }
+    drop(streams);
+    let other = Daemon::start(&world.stage.kubeconfig(), &[]).await;
+    let drained = world.replace_daemon(other).await;
+    assert_eq!(drained.ended().await, Some(0));
+    world.finish(&quick(21)).await;
 }
 
 /// The delay of the Draining frame.
