@@ -3,6 +3,7 @@
 //! The only room that knows `tonic::Status`. `Watch` answers with a body of shared bytes; all else
 //! is ordinary tonic.
 
+mod account;
 mod admin;
 mod audit;
 mod bounded;

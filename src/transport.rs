@@ -17,6 +17,7 @@ mod admission;
 mod connection;
 mod cork;
 mod ended;
+mod fate;
 mod keepalive;
 mod limits;
 mod linger;
@@ -36,6 +37,7 @@ mod unix;
 
 pub use address::{Address, AddressError};
 pub use connection::Context;
+pub use fate::Fate;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use peer::{Peer, Remote};

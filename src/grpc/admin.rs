@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::Extensions;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Offer, caller, frames, offer,
-    origin::Origin,
+    Offer,
+    audit::Call,
+    frames, offer,
     status::{closed, invalid},
     validate,
 };
@@ -27,7 +27,9 @@ use crate::{
 };
 
 /// For the audit log.
-const CALL: &str = "/informerd.v1.AdminService";
+const UPSTREAMS: &str = "/informerd.v1.AdminService/ListUpstreams";
+const SUBSCRIPTIONS: &str = "/informerd.v1.AdminService/ListSubscriptions";
+const EXPLAIN: &str = "/informerd.v1.AdminService/ExplainFilter";
 /// What callers must be allowed to get, by a `nonResourceURLs` rule.
 const PATH: &str = "/informerd/admin";
 const PAGE_DEFAULT: usize = 500;
@@ -49,22 +51,45 @@ impl AdminService for AdminApi {
         &self,
         request: Request<ListUpstreamsRequest>,
     ) -> Result<Response<ListUpstreamsResponse>, Status> {
-        self.admit(request.extensions(), "upstreams").await?;
-        let upstreams = self.cachers.sizes().into_iter().map(upstream).collect();
-        Ok(Response::new(ListUpstreamsResponse { upstreams }))
+        let mut call = Call::begins(request.extensions(), UPSTREAMS)?;
+        let answer = self.upstreams(&mut call).await;
+        call.ends(answer, |answer| answer.upstreams.len())
     }
 
     async fn list_subscriptions(
         &self,
         request: Request<ListSubscriptionsRequest>,
     ) -> Result<Response<ListSubscriptionsResponse>, Status> {
-        self.admit(request.extensions(), "subscriptions").await?;
-        let ListSubscriptionsRequest {
-            page_size,
-            page_token,
-        } = request.into_inner();
-        let size = size(page_size)?;
-        let after = after(&page_token)?;
+        let mut call = Call::begins(request.extensions(), SUBSCRIPTIONS)?;
+        let answer = self.subscriptions(&mut call, request.into_inner()).await;
+        call.ends(answer, |answer| answer.groups.len())
+    }
+
+    async fn explain_filter(
+        &self,
+        request: Request<ExplainFilterRequest>,
+    ) -> Result<Response<ExplainFilterResponse>, Status> {
+        let mut call = Call::begins(request.extensions(), EXPLAIN)?;
+        let answer = self.explain(&mut call, request.into_inner()).await;
+        call.ends(answer, |_| 1)
+    }
+}
+
+impl AdminApi {
+    async fn upstreams(&self, call: &mut Call) -> Result<ListUpstreamsResponse, Status> {
+        self.admit(call, "upstreams").await?;
+        let upstreams = self.cachers.sizes().into_iter().map(upstream).collect();
+        Ok(ListUpstreamsResponse { upstreams })
+    }
+
+    async fn subscriptions(
+        &self,
+        call: &mut Call,
+        request: ListSubscriptionsRequest,
+    ) -> Result<ListSubscriptionsResponse, Status> {
+        self.admit(call, "subscriptions").await?;
+        let size = size(request.page_size)?;
+        let after = after(&request.page_token)?;
         let mut groups: Vec<_> = self
             .cachers
             .queries()
@@ -73,20 +98,21 @@ impl AdminService for AdminApi {
             .filter(|(place, ..)| *place > after)
             .collect();
         groups.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-        Ok(Response::new(page(groups, size)))
+        Ok(page(groups, size))
     }
 
-    async fn explain_filter(
+    async fn explain(
         &self,
-        request: Request<ExplainFilterRequest>,
-    ) -> Result<Response<ExplainFilterResponse>, Status> {
-        self.admit(request.extensions(), "filters").await?;
-        let request = request.into_inner();
+        call: &mut Call,
+        request: ExplainFilterRequest,
+    ) -> Result<ExplainFilterResponse, Status> {
+        self.admit(call, "filters").await?;
         let named = offer::named(request.resource)?;
         let info = self.offer.look_up(&named).await?;
         let filter = request.filter.unwrap_or_default();
         let event_types = validate::event_types(&filter.event_types)?;
         let membership = validate::membership(&filter)?;
+        call.is_about(&info.gvr, &membership);
         validate::namespaces(&info, &membership)?;
         let source = self.cachers.source(&info, membership.namespaces());
         let source = source.map_err(|why| closed(&why, std::time::Duration::ZERO))?;
@@ -96,24 +122,21 @@ impl AdminService for AdminApi {
         let subscriptions = same.map(|(_, size)| size.readers as u64).sum();
         let (anchor, anchor_term) = anchor(Anchor::of(&membership));
         let fingerprint = membership.fingerprint();
-        Ok(Response::new(ExplainFilterResponse {
+        Ok(ExplainFilterResponse {
             resource: Some(frames::resource(&info.gvr)),
             anchor: anchor.into(),
             anchor_term,
             fingerprint: fingerprint.map(|byte| format!("{byte:02x}")).concat(),
             subscriptions,
             filter: Some(frames::filter(&Query::new(membership, event_types, false))),
-        }))
+        })
     }
-}
 
-impl AdminApi {
     /// Whether whoever calls may see this page.
-    async fn admit(&self, extensions: &Extensions, page: &str) -> Result<(), Status> {
-        let origin = Origin::of(extensions)?;
+    async fn admit(&self, call: &mut Call, page: &str) -> Result<(), Status> {
         let path = format!("{PATH}/{page}");
-        let visit = self.gate.visit(&origin.caller, &path, "get").await;
-        visit.map_err(|refusal| caller::refused(&origin, CALL, &refusal))
+        let visit = self.gate.visit(&call.origin().caller, &path, "get").await;
+        visit.map_err(|refusal| call.refused(&refusal))
     }
 }
 

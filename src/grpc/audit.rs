@@ -1,16 +1,18 @@
-//! Who read what: one line when a stream begins, one when it ends, one for each call that was
-//! turned away. No object data and no credentials. Of strangers so many lines that they can't fill a
-//! disk, and no text that they have chosen.
+//! Who read what: one line when a stream begins and one when it ends, one for each call that was
+//! turned away, one for each other call. No object data and no credentials. Of strangers so many lines
+//! that they can't fill a disk, and no text that they have chosen.
 
 use std::time::{Duration, Instant};
 
+use http::Extensions;
+use tonic::{Response, Status};
 use tracing::info;
 
-use super::origin::Origin;
+use super::{origin::Origin, status};
 use crate::{
     access::{Refusal, Sparing},
     resource::Gvr,
-    selector::Query,
+    selector::{Membership, Query},
 };
 
 /// Lines about callers whom nobody knows. They cost such a caller nothing.
@@ -36,15 +38,14 @@ impl Trail<'_> {
     }
 
     fn tell(self, message: &str, outcome: &str, reason: Option<&str>, events: Option<u64>) {
-        let identity = self.origin.caller.identity();
         info!(
             target: "audit",
             user = self.origin.user(),
-            uid = identity.map_or("", |known| &known.uid),
-            groups = identity.map_or(0, |known| known.groups.len()),
+            uid = self.origin.uid(),
+            groups = self.origin.groups(),
             peer = self.origin.peer(),
             resource = %self.gvr,
-            namespaces = self.namespaces(),
+            namespaces = namespaces(self.query.membership()),
             selector = %self.query,
             outcome,
             reason,
@@ -52,12 +53,112 @@ impl Trail<'_> {
             "{message}"
         );
     }
+}
 
-    fn namespaces(self) -> String {
-        match self.query.membership().namespaces() {
-            [] => "*".to_owned(),
-            some => some.join(","),
+/// A call, who makes it and what it asks for. Tells of it when it is over, in whatever way, unless
+/// it was turned away or has become a stream.
+///
+/// These lines have a target of their own: who reads again and again makes many of them.
+pub(super) struct Call {
+    origin: Origin,
+    call: &'static str,
+    resource: Option<String>,
+    namespaces: Option<String>,
+    selector: Option<String>,
+    told: bool,
+}
+
+impl Call {
+    /// A call whose caller has been recognised has begun.
+    pub(super) fn begins(extensions: &Extensions, call: &'static str) -> Result<Self, Status> {
+        Ok(Self {
+            origin: Origin::of(extensions)?,
+            call,
+            resource: None,
+            namespaces: None,
+            selector: None,
+            told: false,
+        })
+    }
+
+    /// Who calls.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What is asked for.
+    pub(super) fn is_about(&mut self, gvr: &Gvr, membership: &Membership) {
+        self.resource = Some(gvr.to_string());
+        self.namespaces = Some(namespaces(membership));
+        self.selector = Some(membership.to_string());
+    }
+
+    /// Turns the call away, and tells that.
+    pub(super) fn refused(&mut self, refusal: &Refusal) -> Status {
+        self.told = true;
+        refused(&self.origin, self.call, refusal);
+        status::refused(refusal)
+    }
+
+    /// Has become a stream, which has lines of its own.
+    pub(super) fn streams(mut self) -> Origin {
+        self.told = true;
+        self.origin.clone()
+    }
+
+    /// Tells that the call fails.
+    pub(super) fn failed(&mut self, status: &Status) {
+        if !self.told {
+            self.tell("failed", Some(&status::reason(status)), None);
         }
+    }
+
+    /// Passes the answer on; `count` says how many objects are in it.
+    pub(super) fn ends<T>(
+        mut self,
+        answer: Result<T, Status>,
+        count: impl FnOnce(&T) -> usize,
+    ) -> Result<Response<T>, Status> {
+        match &answer {
+            Ok(answer) => self.tell("answered", None, Some(count(answer) as u64)),
+            Err(status) => self.failed(status),
+        }
+        answer.map(Response::new)
+    }
+
+    fn tell(&mut self, outcome: &str, reason: Option<&str>, objects: Option<u64>) {
+        self.told = true;
+        info!(
+            target: "audit::calls",
+            user = self.origin.user(),
+            uid = self.origin.uid(),
+            groups = self.origin.groups(),
+            peer = self.origin.peer(),
+            call = self.call,
+            resource = self.resource,
+            namespaces = self.namespaces,
+            selector = self.selector,
+            outcome,
+            reason,
+            objects,
+            "audit: call {outcome}"
+        );
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.told {
+            let reason = self.origin.fate.reason().unwrap_or("shutdown");
+            self.tell("dropped", Some(reason), None);
+        }
+    }
+}
+
+fn namespaces(membership: &Membership) -> String {
+    match membership.namespaces() {
+        [] => "*".to_owned(),
+        some => some.join(","),
     }
 }
 

@@ -15,7 +15,7 @@ pub struct StartLabels {
 /// Labels of an ended stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EndLabels {
-    /// `client` if the client left; else the name of the reason.
+    /// `client` if the client left; else the name of the reason, see `docs/metrics.md`.
     pub reason: &'static str,
 }
 

@@ -3,19 +3,25 @@
 //! Callers keep their own deadlines and reset the stream; this one frees what a caller waits for
 //! when the reset gets lost on the way, for example in a proxy.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use http::{HeaderMap, Response};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Status, body::Body};
 
 use super::{bounded::until, status::refuse};
+use crate::transport::Fate;
 
 /// Whoever waits longer has no deadline.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Answers a call within the deadline that its headers name, if they name one.
-pub(super) async fn within<F, E>(timeout: Option<Duration>, call: F) -> Result<Response<Body>, E>
+/// Answers a call within the deadline that its headers name, if they name one. Whoever hears its
+/// fate is told of one that is over.
+pub(super) async fn within<F, E>(
+    timeout: Option<Duration>,
+    fate: Fate,
+    call: F,
+) -> Result<Response<Body>, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -23,14 +29,15 @@ where
         return call.await;
     };
     let deadline = Instant::now() + timeout;
-    match timeout_at(deadline, call).await {
+    let mut call = pin!(call);
+    match timeout_at(deadline, call.as_mut()).await {
         Ok(response) => Ok(response?.map(|body| {
             until(body, async move {
                 sleep_until(deadline).await;
-                exceeded()
+                exceeded(&fate)
             })
         })),
-        Err(_) => Ok(exceeded().into_http()),
+        Err(_) => Ok(exceeded(&fate).into_http()),
     }
 }
 
@@ -53,7 +60,9 @@ pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     (timeout <= LONGEST).then_some(timeout)
 }
 
-fn exceeded() -> Status {
+/// Told before the call or its body is dropped.
+fn exceeded(fate: &Fate) -> Status {
+    fate.end("deadline");
     let message = "the deadline of the call is over";
     refuse(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message)
 }
@@ -98,7 +107,9 @@ mod tests {
 
     async fn ends(timeout: Duration, body: Body) -> HeaderMap {
         let call = async { Ok::<_, Status>(Response::new(body)) };
-        let response = within(Some(timeout), call).await.expect("answered");
+        let response = within(Some(timeout), Fate::default(), call)
+            .await
+            .expect("answered");
         let collected = response.into_body().collect().await.expect("whole");
         collected.trailers().cloned().unwrap_or_default()
     }
@@ -117,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_wait_ends_at_its_deadline() {
         let call = std::future::pending::<Result<Response<Body>, Status>>();
-        let response = within(Some(SOON), call).await;
+        let response = within(Some(SOON), Fate::default(), call).await;
         let headers = response.expect("answered").headers().clone();
         let status = Status::from_header_map(&headers).expect("a status");
         assert_eq!(status.code(), Code::DeadlineExceeded);

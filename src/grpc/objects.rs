@@ -6,8 +6,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    Offer, caller, offer,
-    origin::Origin,
+    Offer,
+    audit::Call,
+    offer,
     status::{closed, invalid, invalid_token, refuse},
     validate,
 };
@@ -25,7 +26,8 @@ use crate::{
 };
 
 /// For the audit log.
-const CALL: &str = "/informerd.v1.ObjectService";
+const GET: &str = "/informerd.v1.ObjectService/GetObject";
+const LIST: &str = "/informerd.v1.ObjectService/ListObjects";
 const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 5000;
 /// When a caller that came too late is to ask elsewhere.
@@ -47,11 +49,30 @@ impl ObjectService for ObjectApi {
         &self,
         request: Request<GetObjectRequest>,
     ) -> Result<Response<GetObjectResponse>, Status> {
-        let origin = Origin::of(request.extensions())?;
-        let mut request = request.into_inner();
+        let mut call = Call::begins(request.extensions(), GET)?;
+        let answer = self.get(&mut call, request.into_inner()).await;
+        call.ends(answer, |_| 1)
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<ListObjectsRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        let mut call = Call::begins(request.extensions(), LIST)?;
+        let answer = self.list(&mut call, request.into_inner()).await;
+        call.ends(answer, |answer| answer.objects.len())
+    }
+}
+
+impl ObjectApi {
+    async fn get(
+        &self,
+        call: &mut Call,
+        mut request: GetObjectRequest,
+    ) -> Result<GetObjectResponse, Status> {
         let named = offer::named(request.resource.take())?;
         let membership = object_membership(&request)?;
-        let grant = self.grant::<Get>(&origin, named, membership).await?;
+        let grant = self.grant::<Get>(call, named, membership).await?;
         let key = object_key(&request, grant.info())?;
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
         let lease = self.state(&grant, min.as_ref()).await?;
@@ -62,18 +83,17 @@ impl ObjectService for ObjectApi {
             let message = format!("there is no {gvr} {}", echo(key.as_str()));
             refuse(Code::NotFound, "OBJECT_NOT_FOUND", message)
         })?;
-        Ok(Response::new(GetObjectResponse {
+        Ok(GetObjectResponse {
             object: Some(message(&object)),
             resource_version: version.to_string(),
-        }))
+        })
     }
 
-    async fn list_objects(
+    async fn list(
         &self,
-        request: Request<ListObjectsRequest>,
-    ) -> Result<Response<ListObjectsResponse>, Status> {
-        let origin = Origin::of(request.extensions())?;
-        let request = request.into_inner();
+        call: &mut Call,
+        request: ListObjectsRequest,
+    ) -> Result<ListObjectsResponse, Status> {
         let named = offer::named(request.resource)?;
         let filter = request.filter.unwrap_or_default();
         if !filter.event_types.is_empty() {
@@ -81,7 +101,7 @@ impl ObjectService for ObjectApi {
             return Err(invalid("filter.event_types", "INVALID_FILTER", description));
         }
         let membership = validate::membership(&filter)?;
-        let grant = self.grant::<List>(&origin, named, membership).await?;
+        let grant = self.grant::<List>(call, named, membership).await?;
         validate::namespaces(grant.info(), grant.membership())?;
         let scope = validate::scope(&grant, self.cachers.cluster());
         let min = validate::min_version("min_resource_version", &request.min_resource_version)?;
@@ -101,20 +121,13 @@ impl ObjectService for ObjectApi {
             reached.map_err(|why| closed(&why, RECONNECT))?;
         }
         let (objects, position) = page.state(&lease).map_err(|why| closed(&why, RECONNECT))?;
-        Ok(Response::new(page.answer(
-            &objects,
-            grant.membership(),
-            &scope,
-            &position,
-        )))
+        Ok(page.answer(&objects, grant.membership(), &scope, &position))
     }
-}
 
-impl ObjectApi {
     /// Asks whether the caller may, and only then whether there is such a resource.
     async fn grant<R: Right>(
         &self,
-        origin: &Origin,
+        call: &mut Call,
         resource: Named,
         membership: Membership,
     ) -> Result<Grant<R>, Status> {
@@ -122,9 +135,11 @@ impl ObjectApi {
             resource,
             membership,
         };
-        let permit = self.gate.permit::<R>(&origin.caller, scope).await;
-        let permit = permit.map_err(|refusal| caller::refused(origin, CALL, &refusal))?;
-        self.offer.find(permit).await
+        let permit = self.gate.permit::<R>(&call.origin().caller, scope).await;
+        let permit = permit.map_err(|refusal| call.refused(&refusal))?;
+        let grant = self.offer.find(permit).await?;
+        call.is_about(&grant.info().gvr, grant.membership());
+        Ok(grant)
     }
 
     /// A state that is complete and new enough. The lease keeps it from being dropped.

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::status;
 use crate::{
     access::{Caller, Refusal},
-    transport::{Peer, Remote},
+    transport::{Fate, Peer, Remote},
 };
 
 /// Who calls, and from where.
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Origin {
     pub(super) caller: Caller,
     peer: Option<Remote>,
+    /// What becomes of the answer.
+    pub(super) fate: Fate,
 }
 
 impl Origin {
@@ -25,6 +27,7 @@ impl Origin {
         Ok(Self {
             caller: caller.ok_or_else(|| status::refused(&Refusal::Missing))?,
             peer: remote(extensions),
+            fate: Fate::of(extensions),
         })
     }
 
@@ -32,6 +35,18 @@ impl Origin {
     pub(super) fn user(&self) -> &str {
         let identity = self.caller.identity();
         identity.map_or("-", |known| &known.username)
+    }
+
+    /// What tells the user from earlier ones of the same name, for logs.
+    pub(super) fn uid(&self) -> &str {
+        let identity = self.caller.identity();
+        identity.map_or("", |known| &known.uid)
+    }
+
+    /// How many groups the user is in, for logs.
+    pub(super) fn groups(&self) -> usize {
+        let identity = self.caller.identity();
+        identity.map_or(0, |known| known.groups.len())
     }
 
     /// Where the call comes from, for logs.

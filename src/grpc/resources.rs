@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tonic::{Request, Response, Status};
 
-use super::{Offer, caller, frames, origin::Origin};
+use super::{Offer, audit::Call, frames};
 use crate::{
     access::{Caller, Gate, Refusal},
     cacher::{Cachers, UpstreamStanding},
@@ -35,20 +35,26 @@ impl ResourceService for ResourceApi {
         &self,
         request: Request<ListResourcesRequest>,
     ) -> Result<Response<ListResourcesResponse>, Status> {
-        let origin = Origin::of(request.extensions())?;
-        let all = self.offer.all().await?;
-        let mut described = Vec::with_capacity(all.len());
-        for (info, availability) in all {
-            described.push(self.describe(&origin.caller, info, availability).boxed());
-        }
-        let resources = stream::iter(described).buffered(AT_ONCE);
-        let resources: Result<Vec<_>, _> = resources.try_collect().await;
-        let resources = resources.map_err(|why| caller::refused(&origin, CALL, &why))?;
-        Ok(Response::new(ListResourcesResponse { resources }))
+        let mut call = Call::begins(request.extensions(), CALL)?;
+        let answer = self.list(&mut call).await;
+        call.ends(answer, |answer| answer.resources.len())
     }
 }
 
 impl ResourceApi {
+    async fn list(&self, call: &mut Call) -> Result<ListResourcesResponse, Status> {
+        let all = self.offer.all().await?;
+        let caller = call.origin().caller.clone();
+        let mut described = Vec::with_capacity(all.len());
+        for (info, availability) in all {
+            described.push(self.describe(&caller, info, availability).boxed());
+        }
+        let resources = stream::iter(described).buffered(AT_ONCE);
+        let resources = resources.try_collect().await;
+        let resources = resources.map_err(|refusal| call.refused(&refusal))?;
+        Ok(ListResourcesResponse { resources })
+    }
+
     async fn describe(
         &self,
         caller: &Caller,

@@ -36,6 +36,7 @@ use crate::{
         },
     },
     subscription::{Closed, Drain},
+    transport::Fate,
 };
 
 /// What paths of this project's services begin with. They heed a drain themselves.
@@ -138,6 +139,7 @@ impl Service<Request<Body>> for Api {
             return Box::pin(std::future::ready(Ok(response)));
         }
         let timeout = deadline::timeout(request.headers());
+        let fate = Fate::of(request.extensions());
         let mut routes = self.routes.clone();
         let (gate, strangers) = (self.gate.clone(), self.strangers.clone());
         let foreign = !request.uri().path().starts_with(OWN);
@@ -163,7 +165,7 @@ impl Service<Request<Body>> for Api {
                     Err(refused) => Ok(refused.into_http()),
                 }
             };
-            let response = deadline::within(timeout, answered).await;
+            let response = deadline::within(timeout, fate, answered).await;
             Ok(response.map_or_else(
                 |error| {
                     tracing::error!(%error, "a service failed");

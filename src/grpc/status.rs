@@ -147,6 +147,13 @@ pub(super) fn trailers(status: Status) -> HeaderMap {
     headers
 }
 
+/// The reason of an error, for logs.
+pub(super) fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.to_lowercase());
+    reason.unwrap_or_else(|| format!("{:?}", status.code()).to_lowercase())
+}
+
 /// Whether an error says more than its code and text.
 pub(super) fn explained(status: &Status) -> bool {
     status.code() == Code::Ok || !status.details().is_empty()

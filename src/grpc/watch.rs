@@ -18,9 +18,9 @@ use tower::Service;
 
 use super::{
     Counters, Offer,
-    audit::Trail,
-    caller,
-    counters::{EndLabels, StartLabels},
+    account::Account,
+    audit::Call,
+    counters::StartLabels,
     frames::{self, Echo},
     framing, offer,
     origin::Origin,
@@ -67,10 +67,17 @@ impl Service<Request<Body>> for WatchApi {
             if request.uri().path() != WATCH {
                 return Ok(Status::new(Code::Unimplemented, "no such method").into_http());
             }
-            Ok(match api.open(request).await {
-                Ok(body) => respond(body),
-                Err(status) => status.into_http(),
-            })
+            let opened = async {
+                let mut call = Call::begins(request.extensions(), WATCH)?;
+                match api.open(&mut call, request).await {
+                    Ok(opened) => Ok(opened.stream(call.streams())),
+                    Err(status) => {
+                        call.failed(&status);
+                        Err(status)
+                    }
+                }
+            };
+            Ok(opened.await.map_or_else(Status::into_http, respond))
         })
     }
 }
@@ -78,12 +85,12 @@ impl Service<Request<Body>> for WatchApi {
 impl WatchApi {
     /// Validates a request. What has to be waited for afterwards is waited for in the body, so that
     /// the client sees at once that it was understood.
-    async fn open(self, request: Request<Body>) -> Result<WatchBody, Status> {
+    async fn open(self, call: &mut Call, request: Request<Body>) -> Result<Opened, Status> {
         let called = Instant::now();
-        let origin = Origin::of(request.extensions())?;
-        let slot = caller::enter(&self.gate, &origin, WATCH)?;
+        let slot = self.gate.enter(&call.origin().caller);
+        let slot = slot.map_err(|refusal| call.refused(&refusal))?;
         let mut request = message(request).await?;
-        let grant = self.grant(&origin, &mut request).await?;
+        let grant = self.grant(call, &mut request).await?;
         let reconnect = self.reconnect_spread.mul_f64(fastrand::f64());
         let watch = validate::watch(request, &grant, self.cachers.cluster(), called, reconnect)?;
         let echo = Echo {
@@ -97,20 +104,20 @@ impl WatchApi {
             let attached = cachers.attach(&grant, watch).await;
             attached.map_err(|why| (why.as_str(), closed(&why, reconnect)))
         });
-        Ok(WatchBody {
-            state: State::Attaching(attach),
+        Ok(Opened {
+            attach,
             watcher,
-            chunks: VecDeque::new(),
-            waiting: 0,
             reconnect,
-            account: Account::open(self.counters, origin, echo, slot),
+            echo,
+            slot,
+            counters: self.counters,
         })
     }
 
     /// Asks whether the caller may, and only then whether there is such a resource.
     async fn grant(
         &self,
-        origin: &Origin,
+        call: &mut Call,
         request: &mut v1::WatchRequest,
     ) -> Result<Grant<Subscribe>, Status> {
         let resource = offer::named(request.resource.take())?;
@@ -119,9 +126,10 @@ impl WatchApi {
             resource,
             membership,
         };
-        let permit = self.gate.permit(&origin.caller, scope).await;
-        let permit = permit.map_err(|refusal| caller::refused(origin, WATCH, &refusal))?;
+        let permit = self.gate.permit(&call.origin().caller, scope).await;
+        let permit = permit.map_err(|refusal| call.refused(&refusal))?;
         let grant = self.offer.find(permit).await?;
+        call.is_about(&grant.info().gvr, grant.membership());
         validate::namespaces(grant.info(), grant.membership())?;
         Ok(grant)
     }
@@ -144,6 +152,29 @@ fn respond(body: WatchBody) -> Response<Body> {
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, grpc);
     response
+}
+
+/// What a stream is made of that was let in.
+struct Opened {
+    attach: Attach,
+    watcher: Watcher,
+    reconnect: Duration,
+    echo: Echo,
+    slot: StreamSlot,
+    counters: Counters,
+}
+
+impl Opened {
+    fn stream(self, origin: Origin) -> WatchBody {
+        WatchBody {
+            state: State::Attaching(self.attach),
+            watcher: self.watcher,
+            chunks: VecDeque::new(),
+            waiting: 0,
+            reconnect: self.reconnect,
+            account: Account::open(self.counters, origin, self.echo, self.slot),
+        }
+    }
 }
 
 type Attach = BoxFuture<'static, Result<(Lease, Subscription), (&'static str, Status)>>;
@@ -171,12 +202,13 @@ struct WatchBody {
 }
 
 impl WatchBody {
-    /// Queues a message.
-    fn send(&mut self, slices: Vec<Bytes>) {
+    /// Queues a message with so many events.
+    fn send(&mut self, slices: Vec<Bytes>, events: u64) {
         let length = slices.iter().map(Bytes::len).sum();
         self.account.counters.messages.inc();
         self.account.counters.bytes.inc_by(length as u64);
         let prefix = frames::prefix(length);
+        self.account.message(prefix.len() + length, events);
         self.waiting += prefix.len() + length;
         self.chunks.push_back(prefix);
         self.chunks.extend(slices);
@@ -190,12 +222,12 @@ impl WatchBody {
             self.account.counters.started.get_or_create(&labels).inc();
         }
         let message = frames::control(control, &self.account.echo);
-        self.send(vec![message]);
+        self.send(vec![message], 0);
     }
 
     fn end(&mut self, reason: &'static str, status: Status) -> Step {
         self.state = State::Ended;
-        self.account.reason = Some(reason);
+        self.account.ends(reason);
         Step::Last(Some(Frame::trailers(status::trailers(status))))
     }
 
@@ -235,8 +267,8 @@ impl WatchBody {
         match polled {
             Poll::Pending => return Step::Wait,
             Poll::Ready(Some(Ok(Item::Events(slices)))) => {
-                self.account.events += frames::count(&slices);
-                self.send(slices);
+                let events = frames::count(&slices);
+                self.send(slices, events);
             }
             Poll::Ready(Some(Ok(Item::Control(control)))) => self.send_control(control),
             Poll::Ready(Some(Err(why))) => {
@@ -285,49 +317,5 @@ impl http_body::Body for WatchBody {
         let mut hint = SizeHint::new();
         hint.set_lower(self.waiting as u64);
         hint
-    }
-}
-
-/// Keeps account of a stream, until it ends in whatever way.
-struct Account {
-    counters: Counters,
-    origin: Origin,
-    echo: Echo,
-    reason: Option<&'static str>,
-    events: u64,
-    _slot: StreamSlot,
-}
-
-impl Account {
-    fn open(counters: Counters, origin: Origin, echo: Echo, slot: StreamSlot) -> Self {
-        counters.open.inc();
-        let account = Self {
-            counters,
-            origin,
-            echo,
-            reason: None,
-            events: 0,
-            _slot: slot,
-        };
-        account.trail().begins();
-        account
-    }
-
-    fn trail(&self) -> Trail<'_> {
-        Trail {
-            origin: &self.origin,
-            gvr: &self.echo.gvr,
-            query: &self.echo.query,
-        }
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.counters.open.dec();
-        let reason = self.reason.unwrap_or("client");
-        let labels = EndLabels { reason };
-        self.counters.ended.get_or_create(&labels).inc();
-        self.trail().ends(reason, self.events);
     }
 }

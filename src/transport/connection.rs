@@ -11,6 +11,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{self, Poll},
+    time::Duration,
 };
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -28,6 +29,7 @@ use super::{
     HttpService, Limits, Peer, Stats,
     cork::{self, Cork},
     ended::Ended,
+    fate::{Ending, Fate},
     keepalive::Keepalive,
     linger::linger,
     opening::Opening,
@@ -68,17 +70,11 @@ where
 {
     let linger = context.limits.outdated_linger;
     let mut driver = Driver::handshake(io, peer, service, context, opening).await?;
-    let Some(outdated) = outdated else {
-        return poll_fn(|cx| driver.poll(cx)).await;
-    };
-    driver.outdated = Some(outdated.clone());
-    tokio::select! {
-        biased;
-        ended = poll_fn(|cx| driver.poll(cx)) => return ended,
-        () = outdated.cancelled() => driver.h2.graceful_shutdown(),
-    }
-    let ended = timeout(linger, poll_fn(|cx| driver.poll(cx))).await;
-    ended.unwrap_or(Err(Ended::Outdated))
+    driver.outdated.clone_from(&outdated);
+    let ended = driver.run(outdated, linger).await;
+    // Before the streams are dropped, so that they can tell.
+    driver.ending.conclude(&ended);
+    ended
 }
 
 struct Driver<IO, S> {
@@ -95,6 +91,8 @@ struct Driver<IO, S> {
     limits: Arc<Limits>,
     stats: Arc<Stats>,
     flooded: bool,
+    /// Tells the streams why the connection is over.
+    ending: Ending,
 }
 
 impl<IO, S> Driver<IO, S>
@@ -149,7 +147,26 @@ where
             limits,
             stats,
             flooded: false,
+            ending: Ending::default(),
         })
+    }
+
+    /// Runs the connection to its end; once `outdated` is cancelled, for `linger` at most.
+    async fn run(
+        &mut self,
+        outdated: Option<CancellationToken>,
+        linger: Duration,
+    ) -> Result<(), Ended> {
+        let Some(outdated) = outdated else {
+            return poll_fn(|cx| self.poll(cx)).await;
+        };
+        tokio::select! {
+            biased;
+            ended = poll_fn(|cx| self.poll(cx)) => return ended,
+            () = outdated.cancelled() => self.h2.graceful_shutdown(),
+        }
+        let ended = timeout(linger, poll_fn(|cx| self.poll(cx))).await;
+        ended.unwrap_or(Err(Ended::Outdated))
     }
 
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Ended>> {
@@ -187,6 +204,7 @@ where
             return false;
         }
         self.flooded = true;
+        self.ending.conclude(&Err(Ended::Flood));
         self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         true
     }
@@ -220,7 +238,9 @@ where
         mut respond: SendResponse<Segments>,
     ) -> BoxFuture<'static, ()> {
         let mut request = request.map(|body| Body::new(RequestBody::new(body)));
+        let fate = Fate::on(self.ending.clone());
         request.extensions_mut().insert(self.peer.clone());
+        request.extensions_mut().insert(fate.clone());
         let service = self.service.clone();
         let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
         let outdated = self.outdated.clone();
@@ -231,6 +251,7 @@ where
                 service,
                 request,
                 outdated,
+                fate,
             };
             let answer = pump::answer(call, &mut respond, &limits, &stats);
             match AssertUnwindSafe(answer).catch_unwind().await {

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-use super::{HttpService, Limits, Stats, segments::Segments};
+use super::{Fate, HttpService, Limits, Stats, segments::Segments};
 
 /// Bytes handed to `h2` in one step, and taken from a body unless its message is longer.
 const STEP: usize = 64 * 1024;
@@ -45,6 +45,8 @@ pub(super) struct Call<S> {
     pub(super) request: Request<Body>,
     /// When cancelled: end the response between two messages.
     pub(super) outdated: Option<CancellationToken>,
+    /// Is told what becomes of the response, before its body or its call is dropped.
+    pub(super) fate: Fate,
 }
 
 /// Calls the service and sends its whole response. Stops at once, and drops the call or the body,
@@ -54,27 +56,29 @@ pub(super) async fn answer<S: HttpService>(
         service,
         request,
         outdated,
+        fate,
     }: Call<S>,
     respond: &mut SendResponse<Segments>,
     limits: &Limits,
     stats: &Stats,
 ) -> Result<(), Cut> {
-    let response = call(service, request, respond).await?;
+    let response = call(service, request, respond, &fate).await?;
     let (head, body) = response.into_parts();
     let head = Response::from_parts(head, ());
-    if body.is_end_stream() {
-        respond.send_response(head, true)?;
+    let ended = body.is_end_stream();
+    let begun = respond.send_response(head, ended);
+    let mut send = begun.inspect_err(|_| fate.left())?;
+    if ended {
         return Ok(());
     }
-    let mut send = respond.send_response(head, false)?;
     let mut step = Step::default();
     // In a box: most streams have none.
     let over = outdated.map(|outdated| Box::pin(outdated.cancelled_owned()));
-    let sent = send_body(&mut send, (body, over), &mut step, limits.stall).await;
+    let sent = send_body(&mut send, (body, over, &fate), &mut step, limits.stall).await;
     match sent {
         Err(Cut::Stalled) => {
             stats.add_stalled();
-            end_stalled(&mut send, step, limits).await?;
+            end_stalled(&mut send, step, &fate, limits).await?;
         }
         Err(Cut::Outdated) => send.send_trailers((limits.outdated_trailers)())?,
         _ => {}
@@ -86,10 +90,12 @@ async fn call<S: HttpService>(
     service: S,
     request: Request<Body>,
     respond: &mut SendResponse<Segments>,
+    fate: &Fate,
 ) -> Result<Response<Body>, Cut> {
     let mut response = pin!(service.oneshot(request));
     poll_fn(|cx| {
         if respond.poll_reset(cx).is_ready() {
+            fate.left();
             return Poll::Ready(Err(Cut::Client));
         }
         let Ok(response) = ready!(response.as_mut().poll(cx));
@@ -114,11 +120,28 @@ struct Step {
 /// after a stall was taken from the body and not sent.
 async fn send_body(
     send: &mut SendStream<Segments>,
-    (body, mut over): (Body, Over),
+    (body, over, fate): (Body, Over, &Fate),
     step: &mut Step,
     stall: Duration,
 ) -> Result<(), Cut> {
     let mut body = pin!(body);
+    let sent = send_steps(send, (body.as_mut(), over, fate), step, stall).await;
+    match &sent {
+        Ok(()) => {}
+        Err(Cut::Client | Cut::Http(_)) => fate.left(),
+        Err(Cut::Stalled) => fate.end("stalled"),
+        Err(Cut::Outdated) => fate.end("authorities_replaced"),
+        Err(Cut::Body(_)) => fate.end("failed"),
+    }
+    sent
+}
+
+async fn send_steps(
+    send: &mut SendStream<Segments>,
+    (mut body, mut over, fate): (Pin<&mut Body>, Over, &Fate),
+    step: &mut Step,
+    stall: Duration,
+) -> Result<(), Cut> {
     loop {
         let (data, end) = poll_fn(|cx| {
             // A step ends where a message does, so nothing is cut in two here.
@@ -132,7 +155,7 @@ async fn send_body(
         .await?;
         *step = Step { data, begun: false };
         let last = matches!(end, End::Clean);
-        let ended = send_step(send, step, last, stall).await?;
+        let ended = send_step(send, (step, last), fate, stall).await?;
         match end {
             End::Open => {}
             End::Clean if ended => return Ok(()),
@@ -146,8 +169,8 @@ async fn send_body(
 /// a frame was sent: not if the step is empty.
 async fn send_step(
     send: &mut SendStream<Segments>,
-    step: &mut Step,
-    last: bool,
+    (step, last): (&mut Step, bool),
+    fate: &Fate,
     stall: Duration,
 ) -> Result<bool, Cut> {
     let mut ended = false;
@@ -155,7 +178,9 @@ async fn send_step(
         let room = capacity(send, step.data.len().min(STEP), stall).await?;
         let part = step.data.take_front(room);
         ended = last && step.data.is_empty();
+        let bytes = part.len();
         send.send_data(part, ended)?;
+        fate.add_delivered(bytes);
         step.begun = true;
     }
     Ok(ended)
@@ -256,10 +281,11 @@ async fn capacity(
 async fn end_stalled(
     send: &mut SendStream<Segments>,
     mut step: Step,
+    fate: &Fate,
     limits: &Limits,
 ) -> Result<(), Cut> {
     if step.begun {
-        let rest = send_step(send, &mut step, false, limits.stall_finish);
+        let rest = send_step(send, (&mut step, false), fate, limits.stall_finish);
         match timeout(limits.stall_finish, rest).await {
             Ok(Ok(_)) => {}
             Ok(Err(Cut::Stalled)) | Err(_) => {

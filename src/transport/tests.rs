@@ -3,6 +3,7 @@
 //! Short limits stand in for the long defaults; every wait is for an event, under one deadline.
 
 pub(crate) mod certificates;
+mod fates;
 mod floods;
 mod hostile;
 mod lifecycle;

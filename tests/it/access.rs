@@ -3,6 +3,7 @@
 //! The matrix plays on both kinds of clusters. On a real one the oracle is the apiserver, asked
 //! directly with the same token; on a simulated one its reviews, and faults are on top.
 
+mod audit;
 mod calls;
 mod canary;
 mod cast;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         record::scenarios(),
         strangers::scenarios(),
         fair::scenarios(),
+        audit::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();

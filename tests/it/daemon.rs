@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, mpsc},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -26,6 +27,8 @@ pub struct Daemon {
     /// The authority of its certificate, if it has one.
     trust: Option<PathBuf>,
     log: Arc<Mutex<Vec<String>>>,
+    /// Ends when the log does.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -72,7 +75,7 @@ impl Daemon {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (sender, serving) = mpsc::channel();
         let kept = log.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(addresses) = serving_line(&line) {
                     let _ = sender.send(addresses);
@@ -88,6 +91,7 @@ impl Daemon {
                 admin,
                 trust: None,
                 log,
+                reading: Some(reading),
             },
             Err(_) => {
                 let _ = child.kill();
@@ -107,6 +111,7 @@ impl Daemon {
             admin: self.admin,
             trust: self.trust.clone(),
             log: self.log.clone(),
+            reading: None,
         }
     }
 
@@ -203,6 +208,17 @@ impl Daemon {
             .expect("waiting does not panic")
             .expect("a child")
             .code()
+    }
+
+    /// Waits for its end; gives its exit code and all that it has logged.
+    pub async fn ended_with_log(mut self) -> (Option<i32>, Vec<String>) {
+        let (log, reading) = (self.log.clone(), self.reading.take());
+        let code = self.ended().await;
+        let read = tokio::task::spawn_blocking(|| reading.map(JoinHandle::join));
+        let read = read.await.expect("waiting does not panic");
+        assert!(read.is_some_and(|read| read.is_ok()), "the log is whole");
+        let log = log.lock().clone();
+        (code, log)
     }
 
     /// Kills it without warning.
