@@ -18,6 +18,7 @@ mod connection;
 mod cork;
 mod ended;
 mod fate;
+mod idle;
 mod keepalive;
 mod limits;
 mod linger;

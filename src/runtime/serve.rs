@@ -256,6 +256,8 @@ fn limits(args: &ServeArgs, descriptors: Option<u64>) -> Limits {
     Limits {
         max_connections: descriptors::clamp(args.listen.max_connections, descriptors),
         max_connections_per_address: args.listen.connections_per_address,
+        max_connections_per_second: args.listen.connection_rate,
+        idle: args.listen.connection_idle,
         max_concurrent_streams: args.streams_per_connection,
         stall: args.stall_limit,
         // Whoever takes so little that a message stays cut in two is no better.

@@ -30,6 +30,7 @@ use super::{
     cork::{self, Cork},
     ended::Ended,
     fate::{Ending, Fate},
+    idle::Idle,
     keepalive::Keepalive,
     linger::linger,
     opening::Opening,
@@ -82,6 +83,7 @@ struct Driver<IO, S> {
     socket: cork::Handle<IO>,
     streams: FuturesUnordered<BoxFuture<'static, ()>>,
     keepalive: Keepalive,
+    idle: Idle,
     /// `None` once the drain has begun.
     drain: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Ends the streams of a peer that may no longer be who it was.
@@ -139,6 +141,7 @@ where
             socket,
             streams: FuturesUnordered::new(),
             keepalive,
+            idle: Idle::new(limits.idle),
             // A child, so that the wakes of many connections don't meet at one lock.
             drain: Some(Box::pin(drain.child_token().cancelled_owned())),
             outdated: None,
@@ -184,7 +187,7 @@ where
                 Poll::Ready(_) if self.flooded => return Poll::Ready(Err(Ended::Flood)),
                 Poll::Ready(Ok(Progress::Closed)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                Poll::Pending if self.ends_flood() => {}
+                Poll::Pending if self.ends_flood() || self.ends_idle(cx) => {}
                 Poll::Pending => break,
             }
         }
@@ -207,6 +210,16 @@ where
         self.ending.conclude(&Err(Ended::Flood));
         self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         true
+    }
+
+    /// Tells a client that has called nothing for long to go; true when that has just begun.
+    fn ends_idle(&mut self, cx: &mut task::Context<'_>) -> bool {
+        let over = self.idle.poll_over(cx, self.streams.is_empty()).is_ready();
+        if over {
+            self.stats.add_idle();
+            self.h2.graceful_shutdown();
+        }
+        over
     }
 
     /// Polls the streams that were woken. What they do is bounded by their send capacity; they

@@ -15,6 +15,10 @@ pub struct Limits {
     /// closed right after accept. Unix sockets are exempt. Default 4,096: behind a proxy or a
     /// translation of addresses many clients have one.
     pub max_connections_per_address: usize,
+    /// Connections that one such address may open each second, and ten times as many at once after
+    /// a pause; further ones are closed right after accept. 0 for any number. Default 200: when a
+    /// node comes back, each of its pods opens one, and a proxy as many as it has clients.
+    pub max_connections_per_second: u32,
     /// Connections on which HTTP/2 has not begun yet; one more displaces the oldest of them.
     /// Default 4,096.
     pub max_handshakes: usize,
@@ -54,6 +58,9 @@ pub struct Limits {
     /// Longest wait for the answer to a PING, or for any other byte, before the connection is
     /// dropped as half open. Default 20 s.
     pub keepalive_timeout: Duration,
+    /// Time after which a connection without an open stream is ended (GOAWAY), even if its client
+    /// answers PINGs; zero for never. Default 15 min.
+    pub idle: Duration,
     /// Longest time for which a response may have bytes to send and no room for a single one;
     /// then its body is dropped, and the stream ends with
     /// [`stall_trailers`](Self::stall_trailers), behind a whole message. Default 30 s.
@@ -80,6 +87,7 @@ impl Default for Limits {
         Self {
             max_connections: 65_536,
             max_connections_per_address: 4_096,
+            max_connections_per_second: 200,
             max_handshakes: 4_096,
             handshake: Duration::from_secs(10),
             max_concurrent_streams: 1_000,
@@ -95,6 +103,7 @@ impl Default for Limits {
             initial_connection_window: 1024 * 1024,
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
+            idle: Duration::from_secs(15 * 60),
             stall: Duration::from_secs(30),
             stall_finish: Duration::from_secs(30),
             stall_linger: Duration::from_secs(5),

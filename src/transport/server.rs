@@ -99,7 +99,7 @@ impl Door {
     }
 
     fn enter(&mut self, remote: Remote, context: &Context) -> Option<(Place, Opening)> {
-        match self.admission.admit(remote) {
+        match self.admission.admit(remote, Instant::now()) {
             Ok(place) => {
                 context.stats.add_accepted();
                 Some((place, self.openings.begin(&context.limits)))
@@ -116,6 +116,7 @@ impl Door {
         match refused {
             Refused::Full => stats.add_refused(),
             Refused::Source => stats.add_refused_source(),
+            Refused::Pace => stats.add_refused_pace(),
         }
         let now = Instant::now();
         if self.warned.is_none_or(|warned| now - warned >= QUIET) {

@@ -14,6 +14,7 @@ pub struct Stats {
     accepted: AtomicU64,
     refused: AtomicU64,
     refused_source: AtomicU64,
+    refused_pace: AtomicU64,
     accept_errors: AtomicU64,
     silent: AtomicU64,
     displaced: AtomicU64,
@@ -21,6 +22,7 @@ pub struct Stats {
     tls_failures: AtomicU64,
     keepalive_timeouts: AtomicU64,
     floods: AtomicU64,
+    idle: AtomicU64,
     tls_reloads: AtomicU64,
     tls_reloads_refused: AtomicU64,
     certificate_expiry: AtomicI64,
@@ -53,6 +55,8 @@ counters! {
     refused / add_refused,
     /// Connections closed at accept because their address has as many as it may have, ever.
     refused_source / add_refused_source,
+    /// Connections closed at accept because their address came too fast, ever.
+    refused_pace / add_refused_pace,
     /// Errors of `accept`, ever (descriptors exhausted, for example).
     accept_errors / add_accept_error,
     /// Connections on which no HTTP/2 began within the handshake limit, ever.
@@ -67,6 +71,8 @@ counters! {
     keepalive_timeouts / add_keepalive_timeout,
     /// Connections ended because of too many frames that carry nothing, ever.
     floods / add_flood,
+    /// Connections ended because nobody called on them, ever.
+    idle / add_idle,
     /// Certificates taken up while serving, ever.
     tls_reloads / add_tls_reload,
     /// Certificates that could not be taken up, ever; the old ones stayed.

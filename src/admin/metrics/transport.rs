@@ -63,6 +63,7 @@ const FAMILIES: &[Family] = &[
         &[
             ("total", Stats::refused),
             ("address", Stats::refused_source),
+            ("rate", Stats::refused_pace),
         ],
     ),
     (
@@ -83,6 +84,7 @@ const FAMILIES: &[Family] = &[
         &[
             ("no_answer", Stats::keepalive_timeouts),
             ("flood", Stats::floods),
+            ("idle", Stats::idle),
         ],
     ),
     (

@@ -1,9 +1,10 @@
 //! `serve`: where it listens, how connections are protected, and how many there may be.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
+use super::units::duration;
 use crate::transport::Address;
 
 /// Where the daemon listens.
@@ -79,6 +80,20 @@ pub(in crate::runtime) struct ListenArgs {
         value_name = "N"
     )]
     pub(in crate::runtime) connections_per_address: usize,
+
+    /// Connections that one address may open each second, ten times as many at once after a pause;
+    /// unix sockets are exempt; 0: any number
+    #[arg(
+        long,
+        env = "INFORMERD_CONNECTION_RATE",
+        default_value_t = 200,
+        value_name = "N"
+    )]
+    pub(in crate::runtime) connection_rate: u32,
+
+    /// How long a connection may be without a call before it is ended; 0: for ever
+    #[arg(long, env = "INFORMERD_CONNECTION_IDLE", default_value = "15m", value_parser = duration, value_name = "TIME")]
+    pub(in crate::runtime) connection_idle: Duration,
 }
 
 #[cfg(feature = "demo")]
@@ -94,6 +109,8 @@ impl ListenArgs {
             insecure_plaintext: false,
             max_connections: 65_536,
             connections_per_address: 4_096,
+            connection_rate: 200,
+            connection_idle: Duration::from_secs(15 * 60),
         }
     }
 }

@@ -200,3 +200,42 @@ async fn connections_above_the_cap_are_closed_and_room_is_reused() {
     })
     .await;
 }
+
+// However readily its client answers PINGs.
+#[tokio::test]
+async fn a_connection_that_nobody_calls_on_ends_and_one_with_a_stream_stays() {
+    bounded(async {
+        let ((feed, _gone), service) = one_fed();
+        let server = Server::start(
+            Limits {
+                idle: Duration::from_millis(500),
+                keepalive_interval: Duration::from_millis(10),
+                ..Limits::default()
+            },
+            service,
+        )
+        .await;
+        let busy = server.client().await;
+        let response = get(&busy, "/fed").await.await.expect("answered");
+        let mut body = response.into_body();
+        let socket = TcpStream::connect(server.addr).await.expect("accepted");
+        let (unused, connection) = h2::client::handshake(socket).await.expect("http/2");
+        connection.await.expect("a clean end");
+        assert_eq!(server.stats.idle(), 1);
+        feed.send(data("still")).expect("open");
+        let next = body.data().await.expect("data").expect("open");
+        assert_eq!(next, "still");
+        // From the end of its last stream on it is no better.
+        drop(feed);
+        while let Some(rest) = body.data().await {
+            assert!(rest.is_ok(), "{rest:?}");
+        }
+        while server.stats.open_connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.stats.idle(), 2);
+        drop((unused, body, busy));
+        server.finish().await;
+    })
+    .await;
+}
