@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 mod descriptors;
 mod listen;
+mod memory;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,6 +38,9 @@ const SERVICES: [&str; 5] = [
 pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything says that the daemon serves: an early signal is a planned end as well.
     let mut signals = Signals::new()?;
+    if !args.allow_core_dumps {
+        memory::seal();
+    }
     access::caution(&args.access);
     let stop = CancellationToken::new();
     let (accept, _) = args.leave();

@@ -11,6 +11,7 @@ mod clients;
 mod fair;
 mod live;
 mod matrix;
+mod memory;
 mod oracle;
 mod record;
 mod reviews;
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         strangers::scenarios(),
         fair::scenarios(),
         audit::scenarios(),
+        memory::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();

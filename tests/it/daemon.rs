@@ -189,10 +189,14 @@ impl Daemon {
             .sum()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is not lent").id()
+    }
+
     /// Asks it to stop, as the kubelet does.
     pub fn terminate(&self) {
-        let child = self.child.as_ref().expect("it is not lent");
-        let pid = child.id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(
             status.is_ok_and(|status| status.success()),

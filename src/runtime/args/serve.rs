@@ -95,6 +95,11 @@ pub(in crate::runtime) struct ServeArgs {
     #[arg(long, env = "INFORMERD_KEEP_MANAGED_FIELDS")]
     pub(in crate::runtime) keep_managed_fields: bool,
 
+    /// Let the system write the daemon's memory to disk when it crashes, and debuggers read it,
+    /// although tokens and objects are in it
+    #[arg(long, env = "INFORMERD_ALLOW_CORE_DUMPS")]
+    pub(in crate::runtime) allow_core_dumps: bool,
+
     #[command(flatten)]
     pub(in crate::runtime) log: LogArgs,
 }
@@ -136,6 +141,7 @@ impl ServeArgs {
             drain_accept: Duration::ZERO,
             streams_per_connection: 1000,
             keep_managed_fields: false,
+            allow_core_dumps: false,
             log,
         }
     }
