@@ -87,10 +87,11 @@ mod steps;
 mod store;
 mod unmarshal;
 mod watch;
+mod wire;
 
 use tonic::{Code, transport::Channel};
 
-use self::bearer::{Show, Wire};
+use self::{bearer::Show, connect::Trouble, wire::Wire};
 pub use self::{
     bearer::{Bearer, BearerError},
     builder::{Typed, WatchBuilder},
@@ -121,6 +122,7 @@ const LIST_ATTEMPTS: usize = 3;
 pub struct Client {
     channel: Channel,
     bearer: Option<Bearer>,
+    trouble: Trouble,
 }
 
 /// All objects of a list, of one consistent state.
@@ -177,6 +179,7 @@ impl Client {
         Self {
             channel,
             bearer: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -260,7 +263,8 @@ impl Client {
     }
 
     fn wire(&self) -> Wire {
-        Wire::new(self.channel.clone(), Show(self.bearer.clone()))
+        let show = Show(self.bearer.clone());
+        Wire::new(self.channel.clone(), show, self.trouble.clone())
     }
 
     fn objects(&self) -> ObjectServiceClient<Wire> {

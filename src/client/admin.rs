@@ -1,6 +1,6 @@
 //! What operators ask a daemon.
 
-use super::{CallError, Client, MESSAGE_LIMIT, bearer::Wire};
+use super::{CallError, Client, MESSAGE_LIMIT, wire::Wire};
 use crate::proto::v1::{
     ExplainFilterRequest, ExplainFilterResponse, ListSubscriptionsRequest, ListUpstreamsRequest,
     SubscriptionGroup, Upstream, admin_service_client::AdminServiceClient,

@@ -9,12 +9,8 @@ use std::{
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
+    service::Interceptor,
 };
-
-/// A connection on which a token is shown, if there is one.
-pub(crate) type Wire = InterceptedService<Channel, Show>;
 
 /// A token, or the file that holds it.
 ///

@@ -5,12 +5,14 @@ mod connector;
 mod failure;
 mod guarded;
 mod tls;
+mod trouble;
 
 use std::{path::PathBuf, time::Duration};
 
 use tonic::transport::{Channel, Endpoint};
 
 pub use failure::TlsFailure;
+pub(super) use trouble::Trouble;
 
 use self::{
     address::Address,
@@ -140,10 +142,11 @@ impl ClientBuilder {
     /// # Errors
     /// The address or a file can't be used, nothing answers, or there is no trust.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        let (endpoint, connector) = self.parts()?;
+        let trouble = Trouble::default();
+        let (endpoint, connector) = self.parts(&trouble)?;
         let connected = endpoint.connect_with_connector(connector).await;
-        let channel = connected.map_err(|error| self.explain(&error))?;
-        Ok(self.client(channel))
+        let channel = connected.map_err(|error| self.explain(&error, &trouble))?;
+        Ok(self.client(channel, trouble))
     }
 
     /// Connects with the first call. Must be called inside a Tokio runtime.
@@ -151,14 +154,19 @@ impl ClientBuilder {
     /// # Errors
     /// The address or a file can't be used.
     pub fn lazy(self) -> Result<Client, ConnectError> {
-        let (endpoint, connector) = self.parts()?;
+        let trouble = Trouble::default();
+        let (endpoint, connector) = self.parts(&trouble)?;
         let channel = endpoint.connect_with_connector_lazy(connector);
-        Ok(self.client(channel))
+        Ok(self.client(channel, trouble))
     }
 
-    fn client(self, channel: Channel) -> Client {
+    fn client(self, channel: Channel, trouble: Trouble) -> Client {
         let bearer = self.bearer;
-        Client { channel, bearer }
+        Client {
+            channel,
+            bearer,
+            trouble,
+        }
     }
 
     /// Reads the token once, so that a wrong path is told at once.
@@ -175,7 +183,7 @@ impl ClientBuilder {
         Ok(())
     }
 
-    fn parts(&self) -> Result<(Endpoint, Connector), ConnectError> {
+    fn parts(&self, trouble: &Trouble) -> Result<(Endpoint, Connector), ConnectError> {
         let address = Address::parse(&self.address)?;
         self.check_bearer(&address)?;
         let tls = match &address {
@@ -189,7 +197,7 @@ impl ClientBuilder {
         };
         let endpoint = configured(Channel::builder(address.uri()));
         let secret = self.bearer.is_some();
-        let connector = Connector::new(address, tls, secret, CONNECT_LIMIT);
+        let connector = Connector::new(address, tls, secret, trouble.clone(), CONNECT_LIMIT);
         Ok((endpoint, connector))
     }
 
@@ -209,13 +217,13 @@ impl ClientBuilder {
         Ok(tls)
     }
 
-    fn explain(&self, error: &tonic::transport::Error) -> ConnectError {
+    fn explain(&self, error: &tonic::transport::Error, trouble: &Trouble) -> ConnectError {
         if elsewhere(error) {
             return ConnectError::Exposed {
                 address: self.address.clone(),
             };
         }
-        match TlsFailure::within(error) {
+        match TlsFailure::within(error).or_else(|| trouble.last()) {
             Some(failure) => self.failed(failure),
             None => ConnectError::Unreachable {
                 address: self.address.clone(),

@@ -16,6 +16,7 @@ use super::{
     address::Address,
     guarded::{Guarded, Io},
     tls::Tls,
+    trouble::Trouble,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,6 +33,7 @@ pub(super) struct Connector {
     tcp: HttpConnector,
     /// Whether what is sent in plaintext may reach this machine only.
     secret: bool,
+    trouble: Trouble,
 }
 
 /// A token would have been sent in plaintext to another machine.
@@ -42,7 +44,13 @@ pub(super) struct Elsewhere;
 impl Connector {
     /// With `secret`, plaintext TCP is spoken on this machine only. All attempts for one
     /// connection share `limit`.
-    pub(super) fn new(address: Address, tls: Option<Tls>, secret: bool, limit: Duration) -> Self {
+    pub(super) fn new(
+        address: Address,
+        tls: Option<Tls>,
+        secret: bool,
+        trouble: Trouble,
+        limit: Duration,
+    ) -> Self {
         let mut tcp = HttpConnector::new();
         configure(&mut tcp, limit);
         Self {
@@ -50,6 +58,7 @@ impl Connector {
             tls,
             tcp,
             secret,
+            trouble,
         }
     }
 
@@ -67,7 +76,8 @@ impl Connector {
                 let tls = self.tls.as_ref().expect("an https address brings its tls");
                 let socket = self.dial(uri).await?;
                 let host = uri.host().unwrap_or_default();
-                let stream = Guarded::new(Box::new(tls.connect(host, socket).await?));
+                let stream = tls.connect(host, socket).await?;
+                let stream = Guarded::new(Box::new(stream), self.trouble.clone());
                 return Ok(if tls.identity.is_some() {
                     stream.await_first(FIRST_WORD).await?
                 } else {
@@ -75,7 +85,7 @@ impl Connector {
                 });
             }
         };
-        Ok(Guarded::new(io))
+        Ok(Guarded::new(io, self.trouble.clone()))
     }
 
     async fn dial(&self, uri: &Uri) -> Result<TcpStream, BoxError> {
@@ -110,6 +120,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
+        self.trouble.forget();
         let opening = self.clone().open();
         Box::pin(async move { Ok(TokioIo::new(opening.await?)) })
     }

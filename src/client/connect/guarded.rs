@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::failure::TlsFailure;
+use super::{failure::TlsFailure, trouble::Trouble};
 
 /// Any kind of socket.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,15 +27,31 @@ pub(super) struct Guarded {
     /// What was read before anybody asked.
     early: Bytes,
     begun: bool,
+    trouble: Trouble,
 }
 
 impl Guarded {
-    pub(super) fn new(io: Box<dyn Io>) -> Self {
+    /// Notes failures as the trouble of this connection too.
+    pub(super) fn new(io: Box<dyn Io>, trouble: Trouble) -> Self {
         Self {
             io,
             early: Bytes::new(),
             begun: false,
+            trouble,
         }
+    }
+
+    /// The libraries above keep an error's text and forget its kind.
+    fn told(&self, error: io::Error) -> io::Error {
+        match TlsFailure::within(&error) {
+            Some(failure) => self.failed(error.kind(), failure),
+            None => error,
+        }
+    }
+
+    fn failed(&self, kind: io::ErrorKind, failure: TlsFailure) -> io::Error {
+        self.trouble.note(&failure);
+        io::Error::new(kind, failure)
     }
 
     /// Waits for the first bytes, or for so long. In TLS 1.3 a client is refused only after its
@@ -74,14 +90,6 @@ fn foreign(first: u8) -> Option<TlsFailure> {
     }
 }
 
-/// The libraries above keep an error's text and forget its kind.
-fn told(error: io::Error) -> io::Error {
-    match TlsFailure::within(&error) {
-        Some(failure) => io::Error::new(error.kind(), failure),
-        None => error,
-    }
-}
-
 impl AsyncRead for Guarded {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -94,13 +102,13 @@ impl AsyncRead for Guarded {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf)).map_err(told)?;
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf)).map_err(|e| self.told(e))?;
         if !self.begun
             && let Some(first) = buf.filled().get(before)
         {
             self.begun = true;
             if let Some(failure) = foreign(*first) {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, failure)));
+                return Poll::Ready(Err(self.failed(io::ErrorKind::InvalidData, failure)));
             }
         }
         Poll::Ready(Ok(()))
@@ -113,7 +121,8 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf).map_err(told)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        written.map_err(|e| self.told(e))
     }
 
     fn poll_write_vectored(
@@ -122,7 +131,7 @@ impl AsyncWrite for Guarded {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        written.map_err(told)
+        written.map_err(|e| self.told(e))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,11 +139,13 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx).map_err(told)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        flushed.map_err(|e| self.told(e))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx).map_err(told)
+        let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+        shut.map_err(|e| self.told(e))
     }
 }
 
@@ -150,7 +161,9 @@ mod tests {
     async fn only_the_first_byte_of_all_is_judged() {
         let (mut server, client) = tokio::io::duplex(64);
         server.write_all(b"ab").await.expect("room");
-        let waited = Guarded::new(Box::new(client)).await_first(LIMIT).await;
+        let waited = Guarded::new(Box::new(client), Trouble::default())
+            .await_first(LIMIT)
+            .await;
         let Ok(mut guarded) = waited else {
             panic!("nothing is wrong with it");
         };
@@ -164,7 +177,9 @@ mod tests {
     async fn a_first_word_of_another_protocol_is_named() {
         let (mut server, client) = tokio::io::duplex(64);
         server.write_all(b"HTTP/1.1 400").await.expect("room");
-        let waited = Guarded::new(Box::new(client)).await_first(LIMIT).await;
+        let waited = Guarded::new(Box::new(client), Trouble::default())
+            .await_first(LIMIT)
+            .await;
         assert!(matches!(waited, Err(TlsFailure::NoHttp2)));
     }
 }
