@@ -8,6 +8,7 @@ mod calls;
 mod canary;
 mod cast;
 mod clients;
+mod credentials;
 mod fair;
 mod live;
 mod matrix;
@@ -15,6 +16,8 @@ mod memory;
 mod oracle;
 mod record;
 mod reviews;
+mod rough;
+mod smuggling;
 mod strangers;
 
 use libtest_mimic::Trial;
@@ -33,6 +36,8 @@ pub fn trials() -> Vec<Trial> {
         fair::scenarios(),
         audit::scenarios(),
         memory::scenarios(),
+        credentials::scenarios(),
+        smuggling::scenarios(),
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     let mut trials = Vec::new();

@@ -4,6 +4,7 @@
 //! reach the apiserver, and all are told in one short sentence.
 
 mod filters;
+mod fuzz;
 mod objects;
 mod options;
 mod positions;
@@ -24,6 +25,7 @@ pub fn scenarios() -> Vec<Scenario> {
         options::scenarios(),
         objects::scenarios(),
         wire::scenarios(),
+        fuzz::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -194,6 +194,15 @@ impl Daemon {
         self.child.as_ref().expect("it is not lent").id()
     }
 
+    /// Its memory that is resident, in KiB.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|text| text.parse().ok()).expect("a number")
+    }
+
     /// Asks it to stop, as the kubelet does.
     pub fn terminate(&self) {
         let pid = self.pid().to_string();

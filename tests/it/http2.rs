@@ -6,7 +6,10 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::{Reason, client::SendRequest};
 use http::{HeaderMap, Request, StatusCode, request};
 use prost::Message;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tonic::Status;
 
 /// Longest wait for an answer.
@@ -61,8 +64,16 @@ impl Http2 {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.expect("accepted");
+        Self::over(socket, address).await
+    }
+
+    /// Speaks on a connection that there is.
+    pub async fn over<IO>(io: IO, address: SocketAddr) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, connection) = h2::client::Builder::new()
-            .handshake::<_, Bytes>(socket)
+            .handshake::<_, Bytes>(io)
             .await
             .expect("http/2");
         tokio::spawn(connection);
@@ -82,9 +93,48 @@ impl Http2 {
             .expect("an answer in time")
     }
 
+    /// Sends a whole request with trailers behind it, and reads the whole answer.
+    pub async fn send_with_trailers(
+        &self,
+        head: request::Builder,
+        body: Bytes,
+        trailers: HeaderMap,
+    ) -> Result<Answer, h2::Error> {
+        let mut sender = self.sender.clone().ready().await?;
+        let request = head.body(()).expect("a request");
+        let (response, mut sending) = sender.send_request(request, false)?;
+        // A stream that was answered before it was read takes no more; the answer stands.
+        let _ = sending.send_data(body, false);
+        let _ = sending.send_trailers(trailers);
+        tokio::time::timeout(PATIENCE, Self::read(response))
+            .await
+            .expect("an answer in time")
+    }
+
     async fn exchange(&self, head: request::Builder, body: Bytes) -> Result<Answer, h2::Error> {
         let (response, _sending) = self.open(head, body).await?;
         Self::read(response).await
+    }
+
+    /// Sends a whole request and reads the answer up to its first message, or to its end.
+    pub async fn begin(&self, head: request::Builder, body: Bytes) -> Result<Answer, h2::Error> {
+        let begun = async {
+            let (response, _sending) = self.open(head, body).await?;
+            let (head, mut stream) = response.await?.into_parts();
+            let (body, trailers) = match stream.data().await {
+                Some(data) => (data?, None),
+                None => (Bytes::new(), stream.trailers().await?),
+            };
+            Ok(Answer {
+                http: head.status,
+                headers: head.headers,
+                body,
+                trailers: trailers.unwrap_or_default(),
+            })
+        };
+        tokio::time::timeout(PATIENCE, begun)
+            .await
+            .expect("an answer in time")
     }
 
     /// Sends the head of a request and nothing after it, and reads the whole answer.

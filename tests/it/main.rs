@@ -19,6 +19,9 @@ mod http2;
 mod image;
 mod kube;
 mod operators;
+#[path = "../../src/transport/tests/raw.rs"]
+#[allow(dead_code, reason = "the unit tests use all of it")]
+mod raw;
 mod readme;
 mod request;
 mod restarts;

@@ -18,7 +18,7 @@ use crate::{
     stage::{self, Kind},
 };
 
-/// Every scenario; what concerns streams on both kinds of clusters.
+/// Every scenario; what concerns open streams on both kinds of clusters.
 pub fn trials() -> Vec<Trial> {
     let connections = [
         reload::scenarios(),
@@ -30,7 +30,12 @@ pub fn trials() -> Vec<Trial> {
     let connections = connections.into_iter().flatten();
     let simulated = streams::scenarios().into_iter().chain(connections);
     let simulated = simulated.map(|scenario| trial(Kind::Simulated, scenario));
-    let real = streams::scenarios().into_iter();
+    let real = [
+        streams::scenarios(),
+        reload::scenarios(),
+        limits::scenarios(),
+    ];
+    let real = real.into_iter().flatten();
     let real = real.map(|scenario| trial(Kind::Real, scenario));
     simulated.chain(real).collect()
 }

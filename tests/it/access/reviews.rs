@@ -58,6 +58,12 @@ impl Scene {
         (Line::new(&self.daemon.connect().await, Some(&token)), token)
     }
 
+    /// Changes an object that its users watch.
+    pub(super) async fn touch(&self) {
+        let patch = serde_json::json!({"data": {"touched": "yes"}});
+        self.cast.kube.patch("configmaps", A, "one", patch).await;
+    }
+
     pub(super) fn reviews(&self, resource: &str) -> usize {
         let requests = self.cluster().requests();
         requests

@@ -28,13 +28,13 @@ scenarios![
 
 /// The bytes of a token: format 1, cluster 8, filter 8, epoch 4, resource, 0, version, 0, and 4
 /// of a checksum.
-struct Forger(Vec<u8>);
+pub(super) struct Forger(pub(super) Vec<u8>);
 
 const CLUSTER: usize = 1;
 const EPOCH: usize = 17;
 
 impl Forger {
-    fn new(token: &str) -> Self {
+    pub(super) fn new(token: &str) -> Self {
         let mut bytes = URL_SAFE_NO_PAD.decode(token).expect("base64");
         bytes.truncate(bytes.len() - 4);
         Self(bytes)
@@ -45,7 +45,7 @@ impl Forger {
         self
     }
 
-    fn version(mut self, version: &str) -> Self {
+    pub(super) fn version(mut self, version: &str) -> Self {
         let end = self.0.iter().skip(21).position(|byte| *byte == 0);
         self.0
             .truncate(21 + end.expect("the end of the resource") + 1);
@@ -55,7 +55,7 @@ impl Forger {
     }
 
     /// With a checksum that fits.
-    fn token(mut self) -> String {
+    pub(super) fn token(mut self) -> String {
         let sum = Sha256::digest(&self.0);
         self.0.extend_from_slice(&sum[..4]);
         URL_SAFE_NO_PAD.encode(&self.0)
@@ -63,7 +63,7 @@ impl Forger {
 }
 
 /// A token of the present state.
-async fn genuine(channel: &Channel, resource: &str, label_selector: &str) -> String {
+pub(super) async fn genuine(channel: &Channel, resource: &str, label_selector: &str) -> String {
     let request = ListObjectsRequest {
         resource: Some(named(resource)),
         filter: Some(Filter {

@@ -9,7 +9,7 @@ use std::{
 
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -89,15 +89,29 @@ impl Mounted {
 
     /// A connection without anything in it yet.
     pub async fn dial(&self, daemon: &Daemon) -> TlsStream<TcpStream> {
+        self.dial_as(daemon, None).await
+    }
+
+    /// The same, with a client's certificate if there is one.
+    pub async fn dial_as(&self, daemon: &Daemon, pair: Option<&Pair>) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_file(self.path("ca.crt")).expect("a certificate");
         roots.add(root).expect("a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match pair {
+            None => config.with_no_client_auth(),
+            Some(pair) => {
+                let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes());
+                let chain = vec![certificate.expect("a certificate")];
+                let config = config.with_client_auth_cert(chain, key.expect("a key"));
+                config.expect("a pair")
+            }
+        };
         config.alpn_protocols = vec![b"h2".to_vec()];
         let socket = TcpStream::connect(daemon.address())
             .await
