@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fmt static image envtest stubs proto-baseline
+.PHONY: help demo test lint bench sizing fmt static image envtest stubs proto-baseline
 
 ARCH ?=
 
@@ -23,6 +23,10 @@ lint: ## Check format, clippy, documentation, dependencies, protocol, scripts an
 
 bench: ## Print what watches cost: CPU of Python clients, of the apiserver and of the daemon
 	@hack/python.sh bench
+
+sizing: ## Print what a daemon takes in memory and CPU: the figures of docs/operations.md
+	INFORMERD_STATIC=$$(hack/static.sh | tail -n 1) INFORMERD_SIZING=full \
+		cargo test --test it -- sizing_is_measured
 
 fmt: ## Format the code
 	cargo fmt --all

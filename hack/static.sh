@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the binary of the image: linked statically against musl, with the list of its crates in it
 # (cargo-auditable). The last line of the output is its path.
-#   static.sh [--arch amd64|arm64] [--profile NAME]     default: this machine's, release
+#   static.sh [--arch amd64|arm64]     default: this machine's
 # Only a C compiler is needed, of the other architecture for the other architecture: ring has C and
 # assembly; Rust brings musl itself.
 set -euo pipefail
@@ -11,13 +11,11 @@ cd "$root"
 need_rust
 
 auditable_version=0.7.7
-profile=release
 arch=
 while (($# > 0)); do
     case $1 in
         --arch) arch=${2:?} ;;
-        --profile) profile=${2:?} ;;
-        *) die "usage: hack/static.sh [--arch amd64|arm64] [--profile NAME]" ;;
+        *) die "usage: hack/static.sh [--arch amd64|arm64]" ;;
     esac
     shift 2
 done
@@ -51,9 +49,7 @@ fi
 # The names under which cc and cargo look for the tools of one target.
 under=${target//-/_}
 export "CC_$under=$compiler" "CARGO_TARGET_$(tr '[:lower:]' '[:upper:]' <<<"$under")_LINKER=$compiler"
-PATH=$bin/bin:$PATH cargo auditable build --locked --bin informerd \
-    --profile "$profile" --target "$target" >&2
+PATH=$bin/bin:$PATH cargo auditable build --locked --bin informerd --release \
+    --target "$target" >&2
 
-directory=$profile
-[[ $profile != dev ]] || directory=debug
-printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}/$target/$directory/informerd"
+printf '%s\n' "${CARGO_TARGET_DIR:-$root/target}/$target/release/informerd"

@@ -24,10 +24,10 @@ case $code in
     *) die "helm failed" ;;
 esac
 
-# The image's binary, in the profile that is built fastest: how it is linked is the same in all.
+# The image's binary, as it ships: the tests of the install and of the image use it.
 if [[ $(uname -s) == Linux ]]; then
     say "==> static binary"
-    INFORMERD_STATIC=$(hack/static.sh --profile dev | tail -n 1)
+    INFORMERD_STATIC=$(hack/static.sh | tail -n 1)
     export INFORMERD_STATIC
 else
     unavailable "tests of the static binary need Linux"

@@ -20,8 +20,11 @@ use std::{fs, future::Future, path::PathBuf, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 
-pub use self::conformance::{Guest, admit};
 use self::helm::Helm;
+pub use self::{
+    conformance::{Guest, admit},
+    pod::binary,
+};
 use crate::{
     sandbox,
     stage::{self, Kind},

@@ -28,6 +28,7 @@ mod restarts;
 mod rights;
 mod sandbox;
 mod scale;
+mod sizing;
 mod stage;
 mod subscriber;
 mod surface;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     trials.extend(image::trials());
     trials.extend(conformance::trials());
     trials.extend(faults::trials());
+    trials.extend(sizing::trials());
     trials.extend(tls::trials());
     #[cfg(feature = "demo")]
     trials.extend(demo::trials());

@@ -60,7 +60,7 @@ pub struct Simulated {
     pub server: Option<Server>,
     /// Where the server listens, also while it is stopped.
     pub address: String,
-    kubeconfig: PathBuf,
+    pub kubeconfig: PathBuf,
     _directory: TempDir,
 }
 

@@ -23,7 +23,7 @@ use super::manifest::list;
 use crate::{kube::Kube, sandbox};
 
 /// The binary of the image: the one that ships, if `hack/test.sh` has built it.
-pub(super) fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         let built = env!("CARGO_BIN_EXE_informerd");
         PathBuf::from(env::var_os("INFORMERD_STATIC").unwrap_or_else(|| built.into()))
