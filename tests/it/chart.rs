@@ -1,5 +1,6 @@
 //! The Helm chart: what it renders, what an apiserver says to that, and what stands beside it.
 
+mod alerts;
 mod conformance;
 mod crds;
 mod documents;
@@ -36,6 +37,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The trials of this room.
 pub fn trials() -> Vec<Trial> {
     let mut all = documents::trials();
+    all.extend(alerts::trials());
     all.extend(conformance::trials());
     all.extend(followed::trials());
     all.extend(install::trials());

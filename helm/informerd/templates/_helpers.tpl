@@ -65,12 +65,19 @@ labels:
 
 {{- define "informerd.image" -}}
 {{- $name := .Values.image.repository -}}
-{{- with .Values.image.registry }}{{ $name = printf "%s/%s" . $name }}{{ end -}}
+{{- with default (.Values.global | default dict).imageRegistry .Values.image.registry }}{{ $name = printf "%s/%s" . $name }}{{ end -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" $name .Values.image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The release's own and those of a parent chart, which may be names alone. Empty when there are none. */}}
+{{- define "informerd.imagePullSecrets" -}}
+{{- range concat .Values.imagePullSecrets ((.Values.global | default dict).imagePullSecrets | default list) }}
+- name: {{ if kindIs "string" . }}{{ . }}{{ else }}{{ .name }}{{ end }}
+{{- end }}
 {{- end -}}
 
 {{/* The host by which clients of the cluster reach the Service. */}}
@@ -80,4 +87,15 @@ labels:
 
 {{- define "informerd.url" -}}
 {{- printf "%s://%s:%d" (ternary "http" "https" (eq .Values.tls.mode "disabled")) (include "informerd.host" .) (int .Values.service.port) -}}
+{{- end -}}
+
+{{/* IPv4, IPv6 or both, of both Services. */}}
+{{- define "informerd.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}

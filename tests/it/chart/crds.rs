@@ -2,6 +2,7 @@
 //! are those of cert-manager's and of the Prometheus operator's own definitions, so that an
 //! apiserver with strict validation refuses what these would refuse.
 
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::{kube::Kube, wait::until};
@@ -15,6 +16,10 @@ pub(super) async fn install(kube: &Kube) {
             service_monitors(),
             "/apis/monitoring.coreos.com/v1/servicemonitors",
         ),
+        (
+            prometheus_rules(),
+            "/apis/monitoring.coreos.com/v1/prometheusrules",
+        ),
     ] {
         let created = kube.try_create(DEFINITIONS, "", definition).await;
         let exists =
@@ -25,6 +30,23 @@ pub(super) async fn install(kube: &Kube) {
         })
         .await;
     }
+    // kubectl knows a kind from there only, and that comes a little later.
+    until("the apiserver tells of them", || async {
+        let told = discovery(kube).await;
+        let plurals = ["certificates", "servicemonitors", "prometheusrules"];
+        plurals
+            .iter()
+            .all(|plural| told.contains(&format!("\"resource\":\"{plural}\"")))
+    })
+    .await;
+}
+
+/// The document that tells of all groups at once.
+async fn discovery(kube: &Kube) -> String {
+    let form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let request = Request::get("/apis").header("accept", form);
+    let request = request.body(Vec::new()).expect("a request");
+    kube.client.request_text(request).await.expect("discovery")
 }
 
 fn definition(group: &str, kind: &str, plural: &str, spec: Value) -> Value {
@@ -109,6 +131,33 @@ fn service_monitors() -> Value {
         "monitoring.coreos.com",
         "ServiceMonitor",
         "servicemonitors",
+        spec,
+    )
+}
+
+fn prometheus_rules() -> Value {
+    let text = json!({"type": "string"});
+    let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let rule = json!({
+        "type": "object", "required": ["expr"],
+        "properties": {
+            "alert": text, "record": text, "for": text, "labels": texts, "annotations": texts,
+            "expr": {"x-kubernetes-int-or-string": true},
+        },
+    });
+    let group = json!({
+        "type": "object", "required": ["name"],
+        "properties": {
+            "name": text, "interval": text, "rules": {"type": "array", "items": rule},
+        },
+    });
+    let spec = json!({
+        "type": "object", "properties": {"groups": {"type": "array", "items": group}},
+    });
+    definition(
+        "monitoring.coreos.com",
+        "PrometheusRule",
+        "prometheusrules",
         spec,
     )
 }

@@ -67,7 +67,9 @@ fn pods_are_locked_up(helm: &Helm) {
             assert_eq!(pod["automountServiceAccountToken"], false, "{set}");
             assert_eq!(pod["enableServiceLinks"], false, "{set}");
             for of in ["containers", "initContainers"] {
-                let ours = list(&pod[of]).iter().filter(|c| c["name"] != "beside");
+                let ours = list(&pod[of]).iter().filter(|c| {
+                    !["beside", "before"].contains(&c["name"].as_str().unwrap_or_default())
+                });
                 for container in ours {
                     let locked = json!({
                         "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,

@@ -1,0 +1,109 @@
+//! The alerts of the chart ask for what the daemon measures.
+
+use std::collections::BTreeMap;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::{
+    helm::Helm,
+    manifest::{Manifest, list},
+    read, trial,
+};
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        trial("alerts_ask_for_what_is_measured", ask_for_what_is_measured),
+        trial("alerts_ask_for_this_release_alone", ask_for_this_release),
+        trial("alerts_follow_the_values", follow_the_values),
+    ]
+}
+
+fn rendered(helm: &Helm, settings: &[&str]) -> Manifest {
+    let settings = [settings, &["prometheusRule.enabled=true"]].concat();
+    helm.template(&[], &settings)
+}
+
+fn alerts(manifest: &Manifest) -> Vec<&Value> {
+    let groups = list(&manifest.one("PrometheusRule")["spec"]["groups"]);
+    groups
+        .iter()
+        .flat_map(|group| list(&group["rules"]))
+        .collect()
+}
+
+/// The names of metrics in an expression.
+fn metrics(alert: &Value) -> Vec<&str> {
+    let expression = alert["expr"].as_str().expect("an expression");
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words
+        .filter(|word| word.starts_with("informerd_"))
+        .collect()
+}
+
+/// docs/metrics.md is what a test holds to the registry: by name, the type.
+fn measured() -> BTreeMap<String, String> {
+    let text = read("docs/metrics.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let rows = rows.filter_map(|row| row.split_once("` | "));
+    rows.filter_map(|(name, rest)| {
+        let kind = rest.split(' ').next()?;
+        Some((name.to_owned(), kind.to_owned()))
+    })
+    .collect()
+}
+
+fn ask_for_what_is_measured(helm: &Helm) {
+    let manifest = rendered(helm, &[]);
+    let measured = measured();
+    let mut asked = 0;
+    for alert in alerts(&manifest) {
+        for name in metrics(alert) {
+            // Counters have a suffix that OpenMetrics adds.
+            let (plain, kind) = match name.strip_suffix("_total") {
+                Some(plain) => (plain, "counter"),
+                None => (name, "gauge"),
+            };
+            assert_eq!(
+                measured.get(plain).map(String::as_str),
+                Some(kind),
+                "{name}"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked >= 6, "too little was looked at: {asked}");
+}
+
+/// The labels are those that the ServiceMonitor gives to what it scrapes.
+fn ask_for_this_release(helm: &Helm) {
+    let manifest = rendered(helm, &["fullnameOverride=\"other\""]);
+    let named = |service: &&Value| service["metadata"]["name"] == "other";
+    let ports = manifest
+        .installed("Service")
+        .find(named)
+        .expect("a Service");
+    assert!(ports.to_string().contains("\"metrics\""), "it is scraped");
+    for alert in alerts(&manifest) {
+        let expression = alert["expr"].as_str().expect("an expression");
+        let own = r#"{namespace="informerd",service="other""#;
+        let count = expression.matches(own).count();
+        assert_eq!(count, metrics(alert).len(), "{expression}");
+    }
+}
+
+fn follow_the_values(helm: &Helm) {
+    assert_eq!(
+        helm.template(&[], &[]).installed("PrometheusRule").count(),
+        0
+    );
+    let manifest = rendered(helm, &["tls.mode=\"disabled\""]);
+    let expiry = "informerd_tls_certificate_expiry_timestamp_seconds";
+    let tells = |alert: &&Value| metrics(alert).contains(&expiry);
+    assert!(
+        !alerts(&manifest).iter().any(tells),
+        "there is none to expire"
+    );
+    let manifest = rendered(helm, &[]);
+    assert!(alerts(&manifest).iter().any(tells));
+}
