@@ -16,6 +16,7 @@
 mod answers;
 mod ask;
 mod bearer;
+mod breaker;
 mod bucket;
 mod cache;
 mod caller;
@@ -27,6 +28,7 @@ mod identity;
 mod key;
 mod lane;
 mod pace;
+mod queue;
 mod quota;
 mod ready;
 mod recheck;
@@ -34,10 +36,12 @@ mod review;
 mod reviews;
 mod sparing;
 mod standing;
+mod standings;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod whom;
 
 pub use ask::{Get, List, Named, Right, Scope, Subscribe};
 pub use bearer::Bearer;
@@ -49,6 +53,8 @@ pub use identity::Identity;
 pub use quota::{Limit, Quota, StreamSlot, Tally};
 pub use sparing::Sparing;
 pub use standing::{Health, Watcher};
+pub use standings::Census;
+pub use whom::Whom;
 
 use std::time::Duration;
 
@@ -88,6 +94,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it says nothing about the caller.
+    fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Unverified | Self::Unconfirmed)
+    }
+
     /// A short stable name, for metrics and logs.
     pub fn as_str(&self) -> &'static str {
         match self {

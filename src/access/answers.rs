@@ -54,10 +54,11 @@ impl<V: Answer> Answers<V> {
         }
     }
 
-    /// One that was asked for at most `age` before `now`.
-    pub(super) fn get(&self, key: &Key, age: Duration, now: Instant) -> Option<(V, Instant)> {
+    /// One that was asked for then or later; any, if there is no such time.
+    pub(super) fn get(&self, key: &Key, earliest: Option<Instant>) -> Option<(V, Instant)> {
         let (answer, asked) = self.find(key)?;
-        (now.saturating_duration_since(*asked) <= age).then(|| (answer.clone(), *asked))
+        let fresh = earliest.is_none_or(|earliest| *asked >= earliest);
+        fresh.then(|| (answer.clone(), *asked))
     }
 
     /// Keeps one, unless there is one that was asked for later.
@@ -136,8 +137,8 @@ mod tests {
             answers.keep([key; 32], true, now, now);
         }
         assert_eq!(answers.len(), 4);
-        assert!(answers.get(&[19; 32], TTL, now).is_some());
-        assert!(answers.get(&[0; 32], TTL, now).is_none());
+        assert!(answers.get(&[19; 32], Some(now)).is_some());
+        assert!(answers.get(&[0; 32], Some(now)).is_none());
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
         for key in 1..100 {
             answers.keep([key; 32], false, now, now);
         }
-        assert_eq!(answers.get(&[0; 32], TTL, now), Some((true, now)));
+        assert_eq!(answers.get(&[0; 32], Some(now)), Some((true, now)));
         assert_eq!(answers.len(), 5);
     }
 
@@ -155,7 +156,7 @@ mod tests {
     fn the_answer_that_was_asked_for_last_counts() {
         let (mut answers, began) = (Answers::with_capacity(4, 4), Instant::now());
         let now = second(3, began);
-        let got = |answers: &Answers<bool>| answers.get(&[1; 32], TTL, now).map(|(yes, _)| yes);
+        let got = |answers: &Answers<bool>| answers.get(&[1; 32], None).map(|(yes, _)| yes);
         answers.keep([1; 32], true, second(1, began), now);
         answers.keep([1; 32], false, second(2, began), now);
         assert_eq!((got(&answers), answers.len()), (Some(false), 1));
@@ -170,7 +171,7 @@ mod tests {
         let (mut answers, began) = (Answers::with_capacity(4, 4), Instant::now());
         answers.keep([1; 32], true, began, began);
         let later = second(11, began);
-        assert!(answers.get(&[1; 32], TTL, later).is_none());
+        assert!(answers.get(&[1; 32], Some(second(1, began))).is_none());
         answers.keep([2; 32], true, later, later);
         assert_eq!(answers.len(), 1);
     }

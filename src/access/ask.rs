@@ -182,6 +182,14 @@ impl Question {
         verbs.collect()
     }
 
+    /// The namespace that it is about; empty for the whole cluster.
+    pub(super) fn namespace(&self) -> &str {
+        match self {
+            Self::Resource(asked) => &asked.namespace,
+            Self::Path { .. } => "",
+        }
+    }
+
     /// What is refused, in the apiserver's words (`ForbiddenMessage` in apiserver's
     /// `pkg/endpoints/handlers/responsewriters`).
     pub(super) fn forbidden(&self, user: &str) -> String {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    answers::{Answer, Answers, TTL},
+    answers::{Answer, Answers},
     desk::Desk,
     key::Key,
     lane::{Asker, Lane, Place},
@@ -84,7 +84,7 @@ impl<V: Answer> Cache<V> {
         }
     }
 
-    /// The answer and when it was asked for: one that is at most as old as the pace says, or a
+    /// The answer and when it was asked for: one that is as fresh as the pace says, or a
     /// new one by `ask`, in its turn. Whoever asks the same at the same pace meanwhile waits for
     /// the same answer. A question that nobody waits for any more before its turn is dropped; one
     /// that is being asked is carried on, and its answer kept if `keep`. Its turn comes among those
@@ -103,12 +103,12 @@ impl<V: Answer> Cache<V> {
     ) -> Result<(V, Instant), ReviewError> {
         let (outcome, asked, _wanted) = {
             let now = Instant::now();
-            let age = pace.age.min(TTL);
+            let earliest = pace.earliest(now);
             let mut state = self.state.lock();
-            if let Some(answer) = state.answers.get(&key, age, now) {
+            if let Some(answer) = state.answers.get(&key, earliest) {
                 return Ok(answer);
             }
-            match state.join(&key, pace, now) {
+            match state.join(&key, pace, earliest) {
                 Some(wait) => wait,
                 None => self.launch(&mut state, (key, pace.way), asker, now, keep, ask)?,
             }
@@ -118,10 +118,10 @@ impl<V: Answer> Cache<V> {
 
     /// Whether an answer is at hand, or on its way.
     pub(super) fn knows(&self, key: &Key, pace: Pace) -> bool {
-        let now = Instant::now();
+        let earliest = pace.earliest(Instant::now());
         let state = self.state.lock();
-        let answer = state.answers.get(key, pace.age.min(TTL), now);
-        answer.is_some() || state.join(key, pace, now).is_some()
+        let answer = state.answers.get(key, earliest);
+        answer.is_some() || state.join(key, pace, earliest).is_some()
     }
 
     fn launch(
@@ -190,9 +190,9 @@ async fn in_turn<V>(
 }
 
 impl<V: Answer> Flight<V> {
-    /// Waits with the others, if it was asked for at `since` or later and is still wanted.
-    fn join(&self, since: Option<Instant>) -> Option<Wait<V>> {
-        let fresh = since.is_none_or(|since| self.asked >= since);
+    /// Waits with the others, if it was asked for then or later and is still wanted.
+    fn join(&self, earliest: Option<Instant>) -> Option<Wait<V>> {
+        let fresh = earliest.is_none_or(|earliest| self.asked >= earliest);
         let wanted = self.wanted.upgrade().filter(|_| fresh)?;
         Some((self.outcome.clone(), self.asked, wanted))
     }
@@ -200,9 +200,8 @@ impl<V: Answer> Flight<V> {
 
 impl<V: Answer> State<V> {
     /// Waits with those who ask the same, if their answer will be new enough.
-    fn join(&self, key: &Key, pace: Pace, now: Instant) -> Option<Wait<V>> {
-        let since = now.checked_sub(pace.age.min(TTL));
-        self.flights.get(&(*key, pace.way))?.join(since)
+    fn join(&self, key: &Key, pace: Pace, earliest: Option<Instant>) -> Option<Wait<V>> {
+        self.flights.get(&(*key, pace.way))?.join(earliest)
     }
 
     fn land(

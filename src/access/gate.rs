@@ -13,10 +13,12 @@ use super::{
     lane::Asker,
     pace::Pace,
     quota::Quotas,
-    recheck::{self, Standings},
+    recheck,
     review::{Apiserver, Reviewer},
     reviews::Reviews,
     standing::{Subject, Timing},
+    standings::{Census, Standings},
+    whom::Whom,
 };
 use crate::{resource::Gvr, selector::Membership};
 
@@ -75,10 +77,10 @@ impl Gate {
             quotas.clone(),
             &desk,
         ));
-        let standings = Standings::new(Timing {
+        let standings = Arc::new(Standings::new(Timing {
             interval: policy.recheck_interval,
             outage: policy.recheck_outage,
-        });
+        }));
         let guard = Guard {
             reviews: reviews.clone(),
             standings: standings.clone(),
@@ -223,6 +225,20 @@ impl Gate {
         decided.await.map(drop)
     }
 
+    /// Takes notice that rights may have changed just now: the open streams which that may concern
+    /// are checked soon, so many per second, and once more when every apiserver must know of it.
+    pub fn rights_changed(&self, whom: Whom) {
+        if let Some(guard) = &self.guard {
+            guard.standings.tell(whom);
+        }
+    }
+
+    /// How the open streams are.
+    pub fn census(&self) -> Census {
+        let guard = self.guard.as_ref();
+        guard.map_or_else(Census::default, |guard| guard.standings.census())
+    }
+
     /// Tries whether callers can be checked at all.
     ///
     /// # Errors
@@ -240,11 +256,6 @@ impl Gate {
         if let Some(guard) = &self.guard {
             guard.reviews.forget();
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn standings(&self) -> usize {
-        self.guard.as_ref().map_or(0, |guard| guard.standings.len())
     }
 }
 

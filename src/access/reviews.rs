@@ -11,6 +11,8 @@ use std::{
 use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
+pub(super) use decide::DECISION;
+
 use super::{
     Bearer, Credential, Identity, Refusal, Sparing,
     answers::Answer,

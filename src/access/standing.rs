@@ -4,7 +4,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU8, Ordering},
     },
     task::Waker,
@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::{Refusal, ask::Question, caller::Known, key::Key, quota::Held, recheck::Standings};
+use super::{Refusal, ask::Question, caller::Known, key::Key, quota::Held};
 
 /// What holds for an open stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,6 @@ pub(super) struct Standing {
     /// All standings of one caller are checked at the same time, so that it is recognised once.
     pub(super) phase: Key,
     pub(super) subject: Subject,
-    home: Weak<Standings>,
     health: AtomicU8,
     state: Mutex<State>,
 }
@@ -86,13 +85,7 @@ struct State {
 }
 
 impl Standing {
-    pub(super) fn new(
-        key: Key,
-        phase: Key,
-        subject: Subject,
-        asked: Instant,
-        home: Weak<Standings>,
-    ) -> Self {
+    pub(super) fn new(key: Key, phase: Key, subject: Subject, asked: Instant) -> Self {
         let state = State {
             refusal: None,
             good_since: asked,
@@ -104,7 +97,6 @@ impl Standing {
             key,
             phase,
             subject,
-            home,
             health: AtomicU8::new(GOOD),
             state: Mutex::new(state),
         }
@@ -147,9 +139,17 @@ impl Standing {
         self.settle(state, now, timing);
     }
 
-    /// Lets time pass.
-    pub(super) fn age(&self, now: Instant, timing: Timing) {
-        self.settle(self.state.lock(), now, timing);
+    /// Lets time pass. Gives until when nothing but a check can change what holds; `None` when it is
+    /// over.
+    pub(super) fn age(&self, now: Instant, timing: Timing) -> Option<Instant> {
+        let state = self.state.lock();
+        let since = state.good_since;
+        self.settle(state, now, timing);
+        let far = now + Duration::from_secs(24 * 3600);
+        let times = [timing.hold(), timing.end()].map(|time| since.checked_add(time));
+        let next = times.map(|time| time.unwrap_or(far)).into_iter();
+        let next = next.filter(|time| *time >= now).min();
+        next.filter(|_| !self.is_over())
     }
 
     fn settle(&self, state: MutexGuard<'_, State>, now: Instant, timing: Timing) {
@@ -185,17 +185,17 @@ impl Standing {
         self.state.lock().failed.is_some()
     }
 
+    /// Streams that are held.
+    pub(super) fn held(&self) -> usize {
+        match self.health.load(Ordering::Acquire) {
+            HELD => self.state.lock().watchers.len(),
+            _ => 0,
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn good_since(&self) -> Instant {
         self.state.lock().good_since
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        if let Some(home) = self.home.upgrade() {
-            home.forget(&self.key);
-        }
     }
 }
 

@@ -7,14 +7,19 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{super::desk::desk, *};
+use super::{
+    super::{answers::TTL, desk::desk},
+    *,
+};
 
 const NEW: Pace = Pace {
     age: Duration::ZERO,
+    since: None,
     way: Way::Call,
 };
 const RECHECK: Pace = Pace {
     age: TTL,
+    since: None,
     way: Way::Recheck,
 };
 

@@ -18,7 +18,7 @@ use crate::access::{
 };
 
 /// How long all reviews may take that one decision needs.
-const DECISION: Duration = Duration::from_secs(2 * LIMIT.as_secs());
+pub(in crate::access) const DECISION: Duration = Duration::from_secs(2 * LIMIT.as_secs());
 /// Questions of one call that are asked at once.
 const AT_ONCE: usize = 8;
 /// Answers to longer questions are not kept: their length is the caller's choice (as in

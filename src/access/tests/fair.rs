@@ -179,7 +179,7 @@ async fn open_streams_have_so_much_to_be_checked_again() {
     drop(same);
     let third = open(200).await.expect("given back");
     drop((second, third));
-    assert_eq!(gate.standings(), 0);
+    assert_eq!(gate.census().standings, 0);
 }
 
 #[tokio::test]

@@ -193,6 +193,24 @@ async fn a_revoked_right_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn a_change_of_rights_ends_the_stream_long_before_its_turn() {
+    let script = script();
+    let slow = Policy {
+        recheck_interval: Duration::from_secs(3600),
+        ..policy()
+    };
+    let (gate, work) = gate(&script, &slow);
+    let mut stream = Stream::open(&gate).await;
+    script.revoke("jane");
+    let mut whom = Whom::default();
+    whom.add_user("", "jane");
+    gate.rights_changed(whom);
+    let health = until(&mut stream, work, is_over).await;
+    let denied = matches!(health, Health::Ended(Refusal::Denied(_)));
+    assert!(denied, "by an answer that was not remembered: {health:?}");
+}
+
+#[tokio::test]
 async fn a_token_that_is_no_more_ends_the_stream() {
     let script = script();
     let (gate, work) = gate(&script, &hasty());
