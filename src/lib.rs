@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod grpc;
 pub mod proto;
+pub mod rbac;
 pub mod reflector;
 pub mod resource;
 pub mod runtime;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     answers::{Answer, Answers},
+    counts::Count,
     desk::Desk,
     key::Key,
     lane::{Asker, Lane, Place},
@@ -42,6 +43,7 @@ pub(super) struct Cache<V> {
     calls: Lane,
     rechecks: Lane,
     desk: Desk,
+    count: Count,
 }
 
 struct State<V> {
@@ -65,12 +67,17 @@ type Wanted = oneshot::Sender<()>;
 type Wait<V> = (Shared<Question<V>>, Instant, Arc<Wanted>);
 
 impl<V: Answer> Cache<V> {
-    pub(super) fn new(desk: Desk) -> Self {
+    pub(super) fn new(desk: Desk, count: Count) -> Self {
         let lanes = (Lane::new(AT_ONCE, CALLS), Lane::new(AT_ONCE, RECHECKS));
-        Self::with(desk, Answers::new(), lanes)
+        Self::with(desk, Answers::new(), lanes, count)
     }
 
-    fn with(desk: Desk, answers: Answers<V>, (calls, rechecks): (Lane, Lane)) -> Self {
+    fn with(
+        desk: Desk,
+        answers: Answers<V>,
+        (calls, rechecks): (Lane, Lane),
+        count: Count,
+    ) -> Self {
         let state = State {
             answers,
             flights: HashMap::new(),
@@ -81,6 +88,7 @@ impl<V: Answer> Cache<V> {
             calls,
             rechecks,
             desk,
+            count,
         }
     }
 
@@ -101,19 +109,30 @@ impl<V: Answer> Cache<V> {
         keep: bool,
         ask: impl FnOnce() -> Question<V>,
     ) -> Result<(V, Instant), ReviewError> {
-        let (outcome, asked, _wanted) = {
+        let (waited, shared) = {
             let now = Instant::now();
             let earliest = pace.earliest(now);
             let mut state = self.state.lock();
             if let Some(answer) = state.answers.get(&key, earliest) {
+                self.count.note::<V, ReviewError>(Ok(&answer.0), "cache");
                 return Ok(answer);
             }
             match state.join(&key, pace, earliest) {
-                Some(wait) => wait,
-                None => self.launch(&mut state, (key, pace.way), asker, now, keep, ask)?,
+                Some(wait) => (Ok(wait), true),
+                None => (
+                    self.launch(&mut state, (key, pace.way), asker, now, keep, ask),
+                    false,
+                ),
             }
         };
-        outcome.await.map(|value| (value, asked))
+        let (outcome, asked, _wanted) = waited.inspect_err(|error| {
+            self.count.note::<V, _>(Err(error), "asked");
+        })?;
+        let outcome = outcome.await;
+        if shared {
+            self.count.note(outcome.as_ref(), "cache");
+        }
+        outcome.map(|value| (value, asked))
     }
 
     /// Whether an answer is at hand, or on its way.
@@ -142,8 +161,10 @@ impl<V: Answer> Cache<V> {
         let asking = in_turn(place, unwanted, ask());
         state.count += 1;
         let (number, home) = (state.count, self.state.clone());
+        let count = self.count.clone();
         let outcome = async move {
             let outcome = asking.await;
+            count.note(outcome.as_ref(), "asked");
             home.lock().land(key, number, keep, &outcome, asked);
             outcome
         };

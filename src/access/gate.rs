@@ -9,6 +9,7 @@ use super::{
     Caller, Credential, Permit, Quota, Refusal, Right, Scope, StreamSlot, Subscribe, Tally,
     ask::{Named, Question},
     caller::Known,
+    counts::Counts,
     desk::desk,
     lane::Asker,
     pace::Pace,
@@ -42,6 +43,7 @@ pub struct Policy {
 pub struct Gate {
     guard: Option<Arc<Guard>>,
     quotas: Arc<Quotas>,
+    counts: Counts,
 }
 
 struct Guard {
@@ -55,6 +57,7 @@ impl Gate {
         Self {
             guard: None,
             quotas: Arc::new(Quotas::new(quota)),
+            counts: Counts::default(),
         }
     }
 
@@ -70,17 +73,20 @@ impl Gate {
     ) -> (Self, BoxFuture<'static, ()>) {
         let (desk, clerk) = desk();
         let quotas = Arc::new(Quotas::new(policy.quota));
+        let counts = Counts::default();
         let reviews = Arc::new(Reviews::new(
             reviewer,
             policy.audiences.clone(),
             policy.accept_apiserver_audience,
             quotas.clone(),
             &desk,
+            &counts,
         ));
-        let standings = Arc::new(Standings::new(Timing {
+        let timing = Timing {
             interval: policy.recheck_interval,
             outage: policy.recheck_outage,
-        }));
+        };
+        let standings = Arc::new(Standings::new(timing, counts.early_checks.clone()));
         let guard = Guard {
             reviews: reviews.clone(),
             standings: standings.clone(),
@@ -91,6 +97,7 @@ impl Gate {
         let gate = Self {
             guard: Some(Arc::new(guard)),
             quotas,
+            counts,
         };
         (gate, Box::pin(work))
     }
@@ -231,6 +238,11 @@ impl Gate {
         if let Some(guard) = &self.guard {
             guard.standings.tell(whom);
         }
+    }
+
+    /// What is counted of reviews and checks.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How the open streams are.

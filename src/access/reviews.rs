@@ -20,6 +20,7 @@ use super::{
     cache::Cache,
     caller::Known,
     certificate,
+    counts::{Count, Counts},
     desk::Desk,
     key::{Key, Keyring},
     lane::Asker,
@@ -57,7 +58,12 @@ impl Reviews {
         accept_apiserver: bool,
         quotas: Arc<Quotas>,
         desk: &Desk,
+        counts: &Counts,
     ) -> Self {
+        let count = |kind| Count {
+            counts: counts.clone(),
+            kind,
+        };
         Self {
             reviewer,
             keyring: Keyring::new(),
@@ -65,8 +71,8 @@ impl Reviews {
             audiences,
             accept_apiserver,
             quotas,
-            tokens: Cache::new(desk.clone()),
-            decisions: Cache::new(desk.clone()),
+            tokens: Cache::new(desk.clone(), count("token")),
+            decisions: Cache::new(desk.clone(), count("access")),
             complaints: Sparing::new(1, COMPLAINT),
             crowd: Sparing::new(1, CROWD),
         }

@@ -8,6 +8,7 @@ mod roll;
 use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -33,16 +34,18 @@ pub(super) struct Standings {
     pub(super) told: Notify,
     /// Something is due sooner than was thought.
     stirred: Notify,
+    early_checks: Counter,
 }
 
 impl Standings {
-    pub(super) fn new(timing: Timing) -> Self {
+    pub(super) fn new(timing: Timing, early_checks: Counter) -> Self {
         Self {
             timing,
             roll: Mutex::new(Roll::new(timing)),
             news: Mutex::default(),
             told: Notify::new(),
             stirred: Notify::new(),
+            early_checks,
         }
     }
 
@@ -95,7 +98,11 @@ impl Standings {
 
     /// Takes one that is to be checked now.
     pub(super) fn take(&self, now: Instant, room: Room) -> Option<Check> {
-        self.roll.lock().take(now, room)
+        let check = self.roll.lock().take(now, room)?;
+        if check.early {
+            self.early_checks.inc();
+        }
+        Some(check)
     }
 
     /// Waits until there may be one to take, or until then.

@@ -4,6 +4,7 @@
 //! has named; never by subscribers or names.
 
 mod access;
+mod standings;
 mod transport;
 
 use std::{fmt, sync::Arc};
@@ -71,6 +72,7 @@ pub fn registry(metrics: Metrics) -> Registry {
         "Bytes of those messages",
         counters.bytes.clone(),
     );
+    standings::register(&mut registry, &metrics.gate);
     registry.register_collector(Box::new(Scrape(metrics)));
     registry
 }
@@ -171,6 +173,7 @@ impl Collector for Scrape {
         }
         restarts(&mut encoder, &sizes)?;
         access::encode(&mut encoder, self.0.gate.tally())?;
+        standings::encode(&mut encoder, &self.0.gate)?;
         transport::encode(&mut encoder, &self.0.transport)
     }
 }

@@ -17,8 +17,9 @@ use crate::{
 
 /// `ErrorInfo.domain` of all errors.
 const DOMAIN: &str = "informerd";
-/// When to come back after reviews could not be had.
-const UNVERIFIED: Duration = Duration::from_secs(2);
+/// When to come back after reviews could not be had: the first moment and the time over which
+/// callers spread, who were all refused at once.
+const UNVERIFIED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 
 /// An error with its machine-readable reason.
 pub(super) fn refuse(code: Code, reason: &str, message: impl Into<String>) -> Status {
@@ -128,7 +129,8 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         Refusal::Denied(_) => refuse(Code::PermissionDenied, "ACCESS_DENIED", message),
         Refusal::Unverified | Refusal::Unconfirmed => {
             let reason = "ACCESS_UNVERIFIED";
-            retry(Code::Unavailable, reason, message, UNVERIFIED)
+            let after = UNVERIFIED.0 + UNVERIFIED.1.mul_f64(fastrand::f64());
+            retry(Code::Unavailable, reason, message, after)
         }
         Refusal::Exhausted { limit, after, .. } => {
             let mut details = ErrorDetails::new();
@@ -182,6 +184,24 @@ mod tests {
             assert_eq!(status.code(), Code::Unavailable);
             assert!(status.get_error_details().retry_info().is_some());
         }
+    }
+
+    #[test]
+    fn callers_who_could_not_be_checked_come_again_at_different_times() {
+        let delays: Vec<Duration> = (0..100)
+            .map(|_| {
+                let details = refused(&Refusal::Unverified).get_error_details();
+                let retry = details.retry_info().and_then(|info| info.retry_delay);
+                retry.expect("a time")
+            })
+            .collect();
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(3);
+        assert!(delays.iter().all(|delay| bounds.contains(delay)));
+        let early = delays.iter().filter(|delay| delay.as_secs() < 2).count();
+        assert!(
+            (10..=90).contains(&early),
+            "{early} of 100 in the first half"
+        );
     }
 
     #[test]

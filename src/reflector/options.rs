@@ -34,6 +34,8 @@ pub struct ReflectorOptions {
     pub max_line: usize,
     /// Keep `metadata.managedFields`.
     pub keep_managed_fields: bool,
+    /// Nothing depends on it: what its state is, is for the sink to tell people.
+    pub quiet: bool,
 }
 
 impl Default for ReflectorOptions {
@@ -53,6 +55,7 @@ impl Default for ReflectorOptions {
             malformed_limit: 3,
             max_line: 32 << 20,
             keep_managed_fields: false,
+            quiet: false,
         }
     }
 }

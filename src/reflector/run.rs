@@ -149,6 +149,7 @@ impl Reflector {
                 Effect::Apply(deltas) => self.sink.apply(deltas),
                 Effect::Health(health) => {
                     match health {
+                        _ if self.options.quiet => {}
                         Health::Healthy => tracing::info!(%resource, "up to date"),
                         Health::Degraded { reason } => {
                             tracing::warn!(%resource, %reason, "not up to date");

@@ -147,7 +147,7 @@ impl Daemon {
         let drain = Arc::new(Drain::default());
         let (supervisor, spawn) = Supervisor::new();
         let readiness = Arc::default();
-        let gate = access::gate(&args.access, client.clone(), &readiness, &spawn)?;
+        let gate = access::gate(&args.access, client.clone(), &reach, &readiness, &spawn)?;
         listening.follow(&spawn);
         let cachers = Arc::new(Cachers::new(
             client,
@@ -160,8 +160,8 @@ impl Daemon {
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, ServingStatus::Serving).await;
         let metrics = Metrics {
-            cachers: cachers.clone(),
             gate: gate.clone(),
+            cachers: cachers.clone(),
             counters: counters.clone(),
             transport: stats.clone(),
         };

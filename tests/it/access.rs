@@ -16,6 +16,7 @@ mod memory;
 mod oracle;
 mod record;
 mod reviews;
+mod roles;
 mod rough;
 mod smuggling;
 mod strangers;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         matrix::scenarios(),
         live::scenarios(),
         reviews::scenarios(),
+        roles::scenarios(),
         clients::scenarios(),
         record::scenarios(),
         strangers::scenarios(),

@@ -25,6 +25,9 @@
 {{- with .Values.access.recheckOutage }}
 - --recheck-outage={{ . }}
 {{- end }}
+{{- if not .Values.rbac.watchRoles }}
+- --ignore-role-changes
+{{- end }}
 {{- end }}
 {{- if eq .Values.tls.mode "disabled" }}
 - --insecure-plaintext

@@ -60,11 +60,24 @@ namespaces nodes persistentvolumes apiservices.apiregistration.k8s.io certificat
 {{- end }}
 {{- end -}}
 
+{{/* Objects that give rights, and whose changes the daemon therefore follows where it serves. */}}
+{{- define "informerd.roleKinds" -}}
+{{- if and .Values.rbac.watchRoles (not .Values.access.insecureAllowAnyone) -}}
+roles.rbac.authorization.k8s.io rolebindings.rbac.authorization.k8s.io
+{{- if not .Values.namespaces }} clusterroles.rbac.authorization.k8s.io clusterrolebindings.rbac.authorization.k8s.io{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Rules that a Role in each namespace holds. */}}
+{{- define "informerd.namespaceRules" -}}
+{{- include "informerd.rules" (concat .Values.resources (splitList " " (include "informerd.roleKinds" .) | compact)) -}}
+{{- end -}}
+
 {{/* Rules that no Role can hold. Empty when there are none. */}}
 {{- define "informerd.clusterRules" -}}
 {{- $resources := .Values.clusterScopedResources -}}
 {{- if not .Values.namespaces -}}
-{{- $resources = concat .Values.resources $resources -}}
+{{- $resources = concat .Values.resources $resources (splitList " " (include "informerd.roleKinds" .) | compact) -}}
 {{- end -}}
 {{- include "informerd.rules" $resources -}}
 {{- if not .Values.clusterId }}

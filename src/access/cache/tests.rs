@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    super::{answers::TTL, desk::desk},
+    super::{answers::TTL, counts::Counts, desk::desk},
     *,
 };
 
@@ -26,7 +26,11 @@ const RECHECK: Pace = Pace {
 /// One question at a time in each lane, and so many that wait.
 fn narrow(desk: Desk, waiting: usize) -> Cache<Option<u32>> {
     let lanes = (Lane::new(1, waiting), Lane::new(1, waiting));
-    Cache::with(desk, Answers::new(), lanes)
+    let count = Count {
+        counts: Counts::default(),
+        kind: "access",
+    };
+    Cache::with(desk, Answers::new(), lanes, count)
 }
 
 fn cache() -> Cache<Option<u32>> {
@@ -180,4 +184,38 @@ async fn a_question_that_panics_is_an_error() {
             .is_err()
     );
     assert_eq!(ask(&cache, 1, Ok(1)).await, Ok(1));
+}
+
+#[tokio::test]
+async fn what_was_asked_and_what_was_known_is_counted() {
+    let cache = cache();
+    let failed = Err(ReviewError::Status(500));
+    let _ = ask(&cache, 1, failed).await;
+    for _ in 0..3 {
+        let _ = ask(&cache, 1, Ok(1)).await;
+    }
+    let nobody = || std::future::ready(Ok(None)).boxed();
+    let _ = cache
+        .get([2; 32], &Asker::Local, Pace::CALL, true, nobody)
+        .await;
+    let slow = Slow::default();
+    let first = cache.get([3; 32], &Asker::Local, Pace::CALL, true, slow.question());
+    let second = cache.get([3; 32], &Asker::Local, Pace::CALL, true, slow.question());
+    slow.go.notify_one();
+    let _ = futures::join!(first, second);
+    let count = |outcome, source| {
+        let labels = crate::access::ReviewLabels {
+            kind: "access",
+            outcome,
+            source,
+        };
+        let reviews = &cache.count.counts.reviews;
+        reviews.get_or_create(&labels).get()
+    };
+    assert_eq!(count("failed", "asked"), 1);
+    assert_eq!(
+        (count("allowed", "asked"), count("allowed", "cache")),
+        (2, 3)
+    );
+    assert_eq!((count("denied", "asked"), count("denied", "cache")), (1, 0));
 }

@@ -33,6 +33,11 @@ pub(in crate::runtime) struct AccessArgs {
     #[arg(long, env = "INFORMERD_RECHECK_OUTAGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) recheck_outage: Duration,
 
+    /// Don't watch roles and bindings: open streams are then checked at the interval only, and not
+    /// at once when these change
+    #[arg(long, env = "INFORMERD_IGNORE_ROLE_CHANGES")]
+    pub(in crate::runtime) ignore_role_changes: bool,
+
     /// Streams that one user may have open
     #[arg(
         long,
@@ -76,6 +81,7 @@ impl AccessArgs {
             accept_apiserver_audience: false,
             recheck_interval: Duration::from_secs(30),
             recheck_outage: Duration::from_secs(600),
+            ignore_role_changes: false,
             streams_per_identity: 1000,
             max_streams: 120_000,
             reviews_per_identity: 100,

@@ -9,13 +9,18 @@ use crate::{
     access::{Gate, Policy, Quota},
     admin::Readiness,
     cacher::Spawn,
+    rbac::{self, Tell},
     reflector::ApiClient,
+    resource::Reach,
     runtime::args::AccessArgs,
 };
 
 /// Between two trials of the right to create reviews, as long as they succeed and after one that
 /// did not.
 const TRIALS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3));
+
+/// About how long what the daemon may not watch is left alone.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Warns of what the operator has asked for. The demo asks for it too, and serves nothing of anybody.
 pub(super) fn caution(args: &AccessArgs) {
@@ -34,6 +39,7 @@ pub(super) fn caution(args: &AccessArgs) {
 pub(super) fn gate(
     args: &AccessArgs,
     client: ApiClient,
+    reach: &Reach,
     readiness: &Arc<Readiness>,
     spawn: &Spawn,
 ) -> anyhow::Result<Gate> {
@@ -60,7 +66,7 @@ pub(super) fn gate(
         recheck_outage: args.recheck_outage,
         quota,
     };
-    let (gate, work) = Gate::reviewed(client, &policy);
+    let (gate, work) = Gate::reviewed(client.clone(), &policy);
     spawn("access".to_owned(), work);
     let trials = Trials {
         gate: gate.clone(),
@@ -68,6 +74,12 @@ pub(super) fn gate(
         well: true,
     };
     spawn("access trials".to_owned(), Box::pin(trials.run()));
+    if !args.ignore_role_changes {
+        let (told, reach) = (gate.clone(), reach.clone());
+        let tell: Tell = Arc::new(move |whom| told.rights_changed(whom));
+        let following = async move { rbac::follow(client, &reach, PAUSE, tell).await };
+        spawn("role changes".to_owned(), Box::pin(following));
+    }
     Ok(gate)
 }
 

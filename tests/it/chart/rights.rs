@@ -31,7 +31,28 @@ fn is_identity(rule: &Value) -> bool {
         })
 }
 
-/// What may be listed and watched is what `--resources` says, in each namespace that is served.
+/// Objects that give rights, which the daemon follows where it checks callers: in namespaces those
+/// that live there.
+fn role_kinds(manifest: &Manifest, scope: Option<&str>) -> BTreeSet<String> {
+    let off = ["--ignore-role-changes", "--insecure-allow-anyone"];
+    if manifest.arguments().iter().any(|flag| off.contains(flag)) {
+        return BTreeSet::new();
+    }
+    let kinds: &[&str] = match scope {
+        Some(_) => &["roles", "rolebindings"],
+        None => &[
+            "roles",
+            "rolebindings",
+            "clusterroles",
+            "clusterrolebindings",
+        ],
+    };
+    let full = |kind: &&str| format!("{kind}.rbac.authorization.k8s.io");
+    kinds.iter().map(full).collect()
+}
+
+/// What may be listed and watched is what `--resources` says, in each namespace that is served;
+/// and what gives rights.
 fn rights_are_those_named(helm: &Helm) {
     let mut seen = 0;
     for (set, files) in value_sets() {
@@ -59,7 +80,8 @@ fn rights_are_those_named(helm: &Helm) {
                 assert!(rule["resourceNames"].is_null(), "{set}: {rule}");
                 granted.extend(names(rule));
             }
-            assert_eq!(granted, named, "{set} in {scope:?}");
+            let wanted = &named | &role_kinds(&manifest, scope);
+            assert_eq!(granted, wanted, "{set} in {scope:?}");
             seen += 1;
         }
         let identities = manifest.rules().into_iter().filter(|(_, r)| is_identity(r));

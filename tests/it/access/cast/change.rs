@@ -1,5 +1,6 @@
 //! What happens to identities while they have streams open.
 
+use informerd_support::simulation::Rule;
 use serde_json::json;
 
 use super::{A, Cast, Identity, rules};
@@ -10,12 +11,17 @@ impl Cast {
     /// Takes an account's rights away.
     pub async fn revoke(&self, account: &str) {
         if let Some(cluster) = self.stage.simulated() {
-            let mut left = rules();
-            left.retain(|rule| rule.subject != account);
-            cluster.set_rules(left);
+            cluster.set_rules(self.rules_without(account));
             return;
         }
         self.kube.delete(BINDINGS, A, account).await;
+    }
+
+    /// What a simulated cluster knows when an account has lost its rights.
+    pub fn rules_without(&self, account: &str) -> Vec<Rule> {
+        let mut left = rules();
+        left.retain(|rule| rule.subject != account);
+        left
     }
 
     /// Undoes [`Cast::revoke`].

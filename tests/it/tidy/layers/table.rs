@@ -122,6 +122,11 @@ pub(crate) const ROOMS: &[Room] = &[
         libraries: KUBE,
     },
     Room {
+        name: "rbac",
+        uses: &["resource", "reflector", "access"],
+        libraries: TOKIO,
+    },
+    Room {
         name: "cacher",
         uses: &[
             "resource",
@@ -160,6 +165,7 @@ pub(crate) const ROOMS: &[Room] = &[
         uses: &[
             "resource",
             "selector",
+            "access",
             "store",
             "view",
             "subscription",
@@ -193,6 +199,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "reflector",
             "cacher",
             "access",
+            "rbac",
             "transport",
             "grpc",
             "admin",

@@ -149,6 +149,8 @@ pub(super) struct Access {
     mood: Mood,
     tokens: BTreeMap<String, Caller>,
     rules: Vec<Rule>,
+    /// How often was asked what a user may.
+    asked: BTreeMap<String, usize>,
 }
 
 impl Cluster {
@@ -158,6 +160,12 @@ impl Cluster {
             Some(caller) => drop(access.tokens.insert(token.to_owned(), caller)),
             None => drop(access.tokens.remove(token)),
         });
+    }
+
+    /// How many SubjectAccessReviews there were about a user.
+    #[must_use]
+    pub fn access_reviews_of(&self, user: &str) -> usize {
+        self.access(|access| access.asked.get(user).copied().unwrap_or_default())
     }
 
     /// Answers reviews in this way from now on.
@@ -193,7 +201,11 @@ pub(super) fn answer(
     let (mood, mut status) = cluster.access(|access| {
         let status = match resource {
             TOKENS => token_status(access, &spec),
-            _ => access_status(access, &spec),
+            _ => {
+                let user = spec["user"].as_str().unwrap_or_default();
+                *access.asked.entry(user.to_owned()).or_default() += 1;
+                access_status(access, &spec)
+            }
         };
         (access.mood, status)
     });
