@@ -4,6 +4,7 @@
 
 mod change;
 mod history;
+mod scan;
 mod watch_cache;
 
 #[cfg(test)]
@@ -11,4 +12,5 @@ mod tests;
 
 pub use change::{Change, ChangeCause, Seq};
 pub use history::{HistoryLimits, Located, Since};
+pub use scan::Scan;
 pub use watch_cache::{Head, Objects, Snapshot, WatchCache};

@@ -17,7 +17,7 @@ mod tests;
 
 pub use close::Closed;
 pub use cursor::Subscription;
-pub use feed::{Drain, Feed, FeedLimits, FeedSize, Obstacle, Pulse, UpstreamHealth};
+pub use feed::{Drain, Feed, FeedLimits, FeedSize, NoDifference, Obstacle, Pulse, UpstreamHealth};
 pub use item::{Control, Item, OnExpired, Outcome, ResetReason};
 pub use plan::{Begin, Plan};
 pub use token::{Position, Scope, TokenError};

@@ -4,6 +4,7 @@
 //! has named; never by subscribers or names.
 
 mod access;
+mod buffers;
 mod standings;
 mod transport;
 
@@ -174,6 +175,7 @@ impl Collector for Scrape {
         restarts(&mut encoder, &sizes)?;
         access::encode(&mut encoder, self.0.gate.tally())?;
         standings::encode(&mut encoder, &self.0.gate)?;
+        buffers::encode(&mut encoder, &self.0.cachers.budget().size())?;
         transport::encode(&mut encoder, &self.0.transport)
     }
 }

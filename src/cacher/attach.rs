@@ -152,9 +152,9 @@ async fn resume(lease: &Lease, position: Position, on_expired: OnExpired) -> Res
     }
     match lease.catch_up().reach(position.clone()).await {
         CaughtUp::Ahead => return Ok(Plan::Ahead { version, epoch }),
-        CaughtUp::Difference { changes, head } => {
+        CaughtUp::Difference { difference, head } => {
             return Ok(Plan::Difference {
-                changes,
+                difference,
                 head,
                 epoch,
             });

@@ -10,8 +10,9 @@ use tracing::{debug, info};
 
 use crate::{
     reflector::{FetchError, Fetcher},
-    store::{Change, Head, Located, Objects},
-    subscription::{Feed, Position},
+    store::{Head, Located, Objects},
+    subscription::{Feed, NoDifference, Position},
+    view::Difference,
 };
 
 /// How a position was reached.
@@ -21,8 +22,8 @@ pub(super) enum CaughtUp {
     InHistory,
     /// The way from there to here is lost, the state there is not: this is the difference.
     Difference {
-        /// One group of changes.
-        changes: Vec<Arc<Change>>,
+        /// The difference.
+        difference: Arc<Difference>,
         /// Where it leads.
         head: Head,
     },
@@ -240,8 +241,10 @@ async fn reach_back(position: &Position, feed: &Feed, fetcher: &Fetcher) -> Caug
     }
     let objects: Objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
     match feed.difference_from(&objects, position.epoch) {
-        Some((changes, head)) => CaughtUp::Difference { changes, head },
-        None => CaughtUp::Rewound,
+        Ok((difference, head)) => CaughtUp::Difference { difference, head },
+        Err(NoDifference::Rewound) => CaughtUp::Rewound,
+        // Whoever asks is better served by a snapshot, which others read too.
+        Err(NoDifference::NoRoom) => CaughtUp::Expired,
     }
 }
 

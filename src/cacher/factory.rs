@@ -15,6 +15,7 @@ use crate::{
     reflector::{ApiClient, ReflectorOptions},
     resource::{Reach, ResourceInfo, Source, SourceKey},
     subscription::{Closed, Drain, Feed, FeedLimits},
+    view::Budget,
 };
 
 /// Hands a long-lived task to whoever supervises it.
@@ -68,6 +69,11 @@ impl Cachers {
         &self.drain
     }
 
+    /// What bounds the bytes that are encoded for readers.
+    pub fn budget(&self) -> &Budget {
+        &self.settings.limits.budget
+    }
+
     /// What is watched for those who ask for a resource in these namespaces; none means all.
     ///
     /// # Errors
@@ -106,7 +112,7 @@ impl Cachers {
         let feed = Feed::new(
             source.gvr().clone(),
             settings.cluster,
-            settings.limits,
+            settings.limits.clone(),
             self.drain.clone(),
         );
         let (catch_up, requests) = CatchUp::new();

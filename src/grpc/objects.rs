@@ -1,6 +1,6 @@
 //! `ObjectService`: reads from the cache that feeds the watches.
 
-use std::{ops::Bound, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Code, Request, Response, Status};
@@ -20,8 +20,8 @@ use crate::{
         object_service_server::ObjectService,
     },
     resource::{Key, Object, ResourceInfo, ResourceVersion},
-    selector::{EventTypes, FilterSpec, Membership, Query, echo},
-    store::Objects,
+    selector::{FilterSpec, Membership, echo},
+    store::{Objects, Scan},
     subscription::{Closed, Position, Scope, TokenError},
 };
 
@@ -121,7 +121,7 @@ impl ObjectApi {
             reached.map_err(|why| closed(&why, RECONNECT))?;
         }
         let (objects, position) = page.state(&lease).map_err(|why| closed(&why, RECONNECT))?;
-        Ok(page.answer(&objects, grant.membership(), &scope, &position))
+        Ok(page.answer(objects, grant.membership(), &scope, &position))
     }
 
     /// Asks whether the caller may, and only then whether there is such a resource.
@@ -262,20 +262,18 @@ impl Page {
 
     fn answer(
         &self,
-        objects: &Objects,
+        objects: Objects,
         membership: &Membership,
         scope: &Scope,
         position: &Position,
     ) -> ListObjectsResponse {
-        let query = Query::new(membership.clone(), EventTypes::ALL, false);
-        let after = self
-            .from
-            .as_ref()
-            .map_or(Bound::Unbounded, |(_, key)| Bound::Excluded(key));
-        let mut matching = objects
-            .range::<_, Key>((after, Bound::Unbounded))
-            .map(|(_, object)| object)
-            .filter(|object| query.membership().matches(object))
+        let low = match &self.from {
+            Some((_, last)) => last.successor(),
+            None => Key::from_text(""),
+        };
+        let (namespaces, names) = (membership.namespaces(), membership.names());
+        let mut matching = Scan::new(objects, namespaces, names, low)
+            .filter(|object| membership.matches(object))
             .peekable();
         let mut page: Vec<v1::Object> = Vec::new();
         let mut bytes = 0;

@@ -40,6 +40,14 @@ impl Key {
         }
     }
 
+    /// Stands right behind this key.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            text: format!("{}\0", self.text).into(),
+        }
+    }
+
     /// The namespace; empty for cluster-scoped objects.
     pub fn namespace(&self) -> &str {
         self.text

@@ -21,6 +21,12 @@ impl Labels {
         self.entries.iter().map(|(k, v)| (&**k, &**v))
     }
 
+    /// Bytes of memory.
+    pub fn weight(&self) -> usize {
+        let entry = |(key, value): (&str, &str)| key.len() + value.len();
+        std::mem::size_of_val(&*self.entries) + self.iter().map(entry).sum::<usize>()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -92,7 +92,9 @@ impl Object {
 
     /// Bytes of memory that the object stands for in budgets.
     pub fn weight(&self) -> usize {
-        self.parts.json.len() + std::mem::size_of::<Self>()
+        let texts =
+            self.parts.key.as_str().len() + self.parts.uid.len() + self.parts.labels.weight();
+        self.parts.json.len() + texts + std::mem::size_of::<Self>()
     }
 }
 

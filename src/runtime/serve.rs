@@ -1,6 +1,7 @@
 //! `informerd serve`: wiring, and the order in which things start and stop.
 
 mod access;
+mod buffers;
 mod cluster;
 mod descriptors;
 mod listen;

@@ -67,9 +67,10 @@ pub enum ChangeCause {
 }
 
 impl Change {
-    /// Bytes of memory that the change keeps alive beyond what its neighbours do.
+    /// Bytes of memory that the change alone keeps alive. The state after it is the current one, or
+    /// the one before a later change, which stays for longer; the state before it is nobody else's.
     pub fn weight(&self) -> usize {
-        let object = self.cur.as_ref().or(self.prev.as_ref());
+        let object = self.prev.as_ref();
         std::mem::size_of::<Self>() + object.map_or(0, |object| object.weight())
     }
 }

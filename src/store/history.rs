@@ -72,6 +72,8 @@ pub(super) struct History {
     last: Seq,
     /// Seqs before this one may have stood for other changes once.
     seam: Option<Seq>,
+    /// How often that has happened.
+    rewrites: u64,
 }
 
 impl History {
@@ -84,6 +86,7 @@ impl History {
             floor,
             last: Seq::ORIGIN,
             seam: None,
+            rewrites: 0,
         }
     }
 
@@ -105,7 +108,8 @@ impl History {
         self.entries.len()
     }
 
-    fn floor_seq(&self) -> Seq {
+    /// The oldest seq that can be continued.
+    pub(super) fn floor_seq(&self) -> Seq {
         self.last.back(self.entries.len())
     }
 
@@ -115,6 +119,7 @@ impl History {
         self.gaps.clear();
         self.bytes = 0;
         self.floor = floor;
+        self.rewrites += 1;
         // Nobody who stood before the break may mistake it for a place after it.
         self.last = self.last.next();
     }
@@ -153,6 +158,7 @@ impl History {
         }
         let mut seq = self.floor_seq();
         self.seam = self.seam.max(Some(seq));
+        self.rewrites += 1;
         self.floor = floor;
         for mut change in changes.into_iter().rev() {
             change.seq = seq;
@@ -170,6 +176,16 @@ impl History {
     /// Whether this seq has only ever stood for one change.
     pub(super) fn is_unique(&self, seq: Seq) -> bool {
         self.seam.is_none_or(|seam| seam <= seq)
+    }
+
+    /// From here on that holds, if it doesn't hold everywhere.
+    pub(super) fn seam(&self) -> Option<Seq> {
+        self.seam
+    }
+
+    /// Counts how often seqs have come to stand for other changes than before.
+    pub(super) fn rewrites(&self) -> u64 {
+        self.rewrites
     }
 
     /// Drops what is too old or too much. A group goes as a whole: half of one leads nowhere.
@@ -238,24 +254,14 @@ impl History {
         }
     }
 
-    /// The changes after `seq`, the oldest ones first, up to about `max_bytes` (at least one), and
-    /// always whole groups.
-    pub(super) fn since(&self, seq: Seq, max_bytes: usize) -> Since {
+    /// The changes after `seq`, the oldest ones first, at most so many.
+    pub(super) fn since(&self, seq: Seq, most: usize) -> Since {
         if seq < self.floor_seq() {
             return Since::Expired;
         }
         let skip = seq.steps_since(self.floor_seq());
-        let mut bytes = 0;
-        let mut changes: Vec<Arc<Change>> = Vec::new();
-        for entry in self.entries.iter().skip(skip) {
-            let whole = changes.last().is_none_or(|last| last.seq == last.group_end);
-            if bytes > max_bytes && whole {
-                break;
-            }
-            bytes += entry.change.weight();
-            changes.push(entry.change.clone());
-        }
-        Since::Changes(changes)
+        let entries = self.entries.iter().skip(skip).take(most);
+        Since::Changes(entries.map(|entry| entry.change.clone()).collect())
     }
 
     /// The changes after `seq` from the newest back, or `None` if some were forgotten.

@@ -14,12 +14,21 @@ fn rv(version: u64) -> ResourceVersion {
 }
 
 fn object(name: &str, uid: &str, version: u64) -> Arc<Object> {
+    sized(Key::new("ns", name), uid, version, "")
+}
+
+/// An object of any key.
+pub(super) fn object_in(key: Key, version: u64) -> Arc<Object> {
+    sized(key, "u", version, "")
+}
+
+fn sized(key: Key, uid: &str, version: u64, padding: &str) -> Arc<Object> {
     let head = r#"{"metadata":{"resourceVersion":""#;
-    let json = format!(r#"{head}{version}"}}}}"#);
+    let json = format!(r#"{head}{version}"}},"padding":"{padding}"}}"#);
     let start = head.len() as u32;
     let span = start..start + version.to_string().len() as u32;
     Arc::new(Object::new(ObjectParts {
-        key: Key::new("ns", name),
+        key,
         uid: uid.into(),
         version: rv(version),
         labels: Labels::default(),
@@ -184,6 +193,32 @@ fn history_goes_by_bytes_and_groups_go_whole() {
     cache.evict(now + Duration::from_secs(3601));
     assert_eq!(cache.history_size(), (0, 0));
     assert_eq!(cache.floor(), &rv(14));
+}
+
+// What a change keeps alive is the state before it: a large object that shrank is still held.
+#[test]
+fn history_weighs_what_it_keeps_alive() {
+    let now = Instant::now();
+    let large = "x".repeat(10_000);
+    let mut cache = cache(50_000, 3600);
+    let named = |at: usize| Key::new("ns", &format!("o{at}"));
+    let list = (0..20).map(|at| sized(named(at), "u", 5, &large)).collect();
+    cache.replace(list, rv(10), now);
+    for at in 0..20 {
+        let shrunk = object_in(named(at), 11 + at as u64);
+        cache.apply(vec![Delta::Modified(shrunk)], now);
+    }
+    let (count, bytes) = cache.history_size();
+    assert_eq!(count, 4);
+    assert!((40_000..=50_000).contains(&bytes), "{bytes}");
+    // What was created is held as the current state, and nothing else is.
+    let mut growing = self::cache(50_000, 3600);
+    growing.replace(vec![], rv(10), now);
+    for at in 0..20 {
+        let created = sized(named(at), "u", 11 + at as u64, &large);
+        growing.apply(vec![Delta::Added(created)], now);
+    }
+    assert_eq!(growing.history_size().0, 20);
 }
 
 #[test]

@@ -97,31 +97,40 @@ impl WatchCache {
         self.history.locate(position, &self.version)
     }
 
-    /// The changes after `seq`, up to about `max_bytes` (at least one, if there is any).
-    pub fn since(&self, seq: Seq, max_bytes: usize) -> Since {
-        self.history.since(seq, max_bytes)
+    /// The changes after `seq`, at most so many.
+    pub fn since(&self, seq: Seq, most: usize) -> Since {
+        self.history.since(seq, most)
     }
 
-    /// The same for a reader that has kept its place for some time. A seq from before
-    /// [`WatchCache::prepend`] may stand for another change now, so the place is looked up by its
-    /// position, if there is one (inside of a group there is none).
-    pub fn since_place(
-        &self,
-        seq: Seq,
-        position: Option<&ResourceVersion>,
-        max_bytes: usize,
-    ) -> Since {
+    /// The seq of a place that was kept for some time, or `None` if what comes after it is no longer
+    /// known. A seq from before [`WatchCache::prepend`] may stand for another change now, so the
+    /// place is looked up by its position, if there is one (inside of a group there is none).
+    pub fn place(&self, seq: Seq, position: Option<&ResourceVersion>) -> Option<Seq> {
         match position.filter(|position| position.is_ordered()) {
             Some(position) => match self.locate(position) {
-                Located::At(seq) => self.since(seq, max_bytes),
-                Located::Expired | Located::Future => Since::Expired,
+                Located::At(seq) => Some(seq),
+                Located::Expired | Located::Future => None,
             },
-            None if self.is_unique(seq) => self.since(seq, max_bytes),
-            None => Since::Expired,
+            None => (self.is_unique(seq) && self.floor_seq() <= seq).then_some(seq),
         }
     }
 
-    /// Whether this seq has only ever stood for one change; see [`WatchCache::since_place`].
+    /// From where on seqs have only ever stood for one change, if they haven't everywhere.
+    pub fn seam(&self) -> Option<Seq> {
+        self.history.seam()
+    }
+
+    /// Counts how often seqs have come to stand for other changes than before.
+    pub fn rewrites(&self) -> u64 {
+        self.history.rewrites()
+    }
+
+    /// The oldest seq that can be continued.
+    pub fn floor_seq(&self) -> Seq {
+        self.history.floor_seq()
+    }
+
+    /// Whether this seq has only ever stood for one change; see [`WatchCache::place`].
     pub fn is_unique(&self, seq: Seq) -> bool {
         self.history.is_unique(seq)
     }

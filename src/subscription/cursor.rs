@@ -14,19 +14,10 @@ use bytes::Bytes;
 
 use super::{
     Closed, Control, Feed, Item, OnExpired, Position, ResetReason, Scope, UpstreamHealth,
-    feed::Seat,
-    place::Place,
-    snapshot::{SnapshotRead, SnapshotStep},
+    feed::Seat, place::Place, snapshot::SnapshotRead,
 };
-use crate::{
-    resource::ResourceVersion,
-    store::Since,
-    view::{Backlog, Read},
-};
+use crate::view::{Backlog, Chunk, Past, Read, Run, Untold};
 use start::Terms;
-
-/// A message stays under this, unless one change alone is larger. Clients refuse 4 MiB by default.
-const MAX_BATCH: usize = 256 * 1024;
 
 /// One reader of a feed: a position in a view that it shares with all who ask the same.
 ///
@@ -39,7 +30,7 @@ pub struct Subscription {
     phase: Phase,
     /// Frames that are due before anything else.
     queue: VecDeque<Item>,
-    /// Changes that are due after them: they are told to this reader alone.
+    /// The difference to an old state, which is due after them.
     untold: Backlog,
     ending: Option<Closed>,
     place: Place,
@@ -69,7 +60,8 @@ impl Subscription {
                 self.last_sent = now;
                 return Poll::Ready(Some(Ok(item)));
             }
-            if self.untold.is_within_group()
+            if self.ending.is_none()
+                && (self.place.within || !self.untold.is_empty())
                 && let Some(closed) = self.cut(now)
             {
                 // Whoever goes now is told the whole group again elsewhere.
@@ -77,9 +69,15 @@ impl Subscription {
                 self.ending = Some(closed);
                 continue;
             }
-            if let Some(events) = self.next_untold() {
-                self.last_sent = now;
-                return Poll::Ready(Some(Ok(Item::Events(vec![events]))));
+            if let Some(step) = self.untold_step(now, waker) {
+                match step {
+                    Step::Again => continue,
+                    Step::Wait => return Poll::Pending,
+                    Step::Events(slices) => {
+                        self.last_sent = now;
+                        return Poll::Ready(Some(Ok(Item::Events(slices))));
+                    }
+                }
             }
             if let Some(closed) = self.ending.take() {
                 self.phase = Phase::Closed;
@@ -147,19 +145,18 @@ impl Subscription {
         (deadline <= now).then_some(Closed::Timeout)
     }
 
-    fn snapshot_step(&mut self, step: SnapshotStep, now: Instant, waker: &Waker) -> Step {
+    fn snapshot_step(&mut self, step: Chunk, now: Instant, waker: &Waker) -> Step {
         if let Some(closed) = self.cut(now) {
             // There is no position inside a snapshot; whoever goes now starts over elsewhere.
             self.ending = Some(closed);
             return Step::Again;
         }
         match step {
-            SnapshotStep::Events(chunk) => Step::Events(vec![chunk]),
-            SnapshotStep::Working => {
-                waker.wake_by_ref();
-                Step::Wait
-            }
-            SnapshotStep::End(count) => {
+            Chunk::Events(chunk) => Step::Events(vec![chunk]),
+            Chunk::Working => give_way(waker),
+            Chunk::Full => self.starved(now, waker),
+            Chunk::Gone => self.expired(ResetReason::Lagged),
+            Chunk::End(count) => {
                 self.phase = Phase::Live;
                 let (version, token) = (self.place.version.clone(), self.token());
                 self.control(Control::SnapshotEnd {
@@ -177,19 +174,22 @@ impl Subscription {
             return self.end_with_bookmark(Closed::Timeout);
         }
         if !self.place.in_log {
-            return self.catch_up();
+            return self.catch_up(now, waker);
         }
         let due = self.due();
-        let seat = &self.seat;
+        let (seat, max) = (&self.seat, self.seat.feed.budget().message());
         match seat
             .view
-            .read(seat.reader, self.place.after, MAX_BATCH, due, waker)
+            .read(seat.reader, self.place.after, max, due, waker)
         {
             Read::Run(run) => {
-                self.place.advance(run.through, run.position);
+                self.place.advance(run.through, run.position, true);
                 Step::Events(run.slices)
             }
-            Read::Behind => self.catch_up(),
+            Read::Behind(after) => {
+                self.place.pass(after);
+                self.catch_up(now, waker)
+            }
             Read::Pending => self.idle_step(due <= now),
         }
     }
@@ -215,32 +215,71 @@ impl Subscription {
     }
 
     /// Reads from the store's history what the view's log no longer holds.
-    fn catch_up(&mut self) -> Step {
+    fn catch_up(&mut self, now: Instant, waker: &Waker) -> Step {
         if self.seat.feed.epoch() != self.place.epoch {
             return self.expired(ResetReason::Rewound);
         }
-        let feed = &self.seat.feed;
-        let Since::Changes(changes) = feed.since(&self.place, MAX_BATCH) else {
-            return self.expired(ResetReason::Lagged);
-        };
-        let Some(last) = changes.last() else {
-            return self.expired(ResetReason::Lagged);
-        };
-        self.place.in_log = feed.agrees_with_logs(last.seq);
-        self.place.advance(last.seq, Some(last.position.clone()));
-        self.untold = Backlog::new(changes);
-        Step::Again
+        match self.seat.feed.past(&self.seat, &self.place) {
+            Past::Run(run) => self.passed(run, waker),
+            Past::InLog(after) => {
+                self.place.after = after;
+                self.place.in_log = true;
+                Step::Again
+            }
+            Past::Moved => Step::Again,
+            Past::Lost => self.expired(ResetReason::Lagged),
+            Past::Full => self.starved(now, waker),
+        }
     }
 
-    /// The next events of the backlog. There can be many where a group was large; each message
-    /// stays small all the same.
-    fn next_untold(&mut self) -> Option<Bytes> {
+    /// Goes on behind a stretch of the history.
+    fn passed(&mut self, run: Run, waker: &Waker) -> Step {
+        self.place.in_log = self.seat.feed.agrees_with_logs(run.through);
+        let told = !run.slices.is_empty();
+        self.place.advance(run.through, run.position, told);
+        match told {
+            true => Step::Events(run.slices),
+            false => give_way(waker),
+        }
+    }
+
+    /// There is no room for what comes next. Waits for others to take what is theirs, or to be cut
+    /// off; says meanwhile that news are late.
+    fn starved(&mut self, now: Instant, waker: &Waker) -> Step {
+        if let Some(closed) = self.cut(now) {
+            return self.end_with_bookmark(closed);
+        }
+        let due = self.due();
+        if due <= now {
+            // Where it was said that news are late, the next thing said is how upstream is.
+            self.turn = None;
+            self.heartbeat();
+            return Step::Again;
+        }
+        let seat = &self.seat;
+        seat.view
+            .wait(seat.reader, due.min(now + Feed::TICK), waker);
+        Step::Wait
+    }
+
+    /// What comes next of a difference, if there is one.
+    fn untold_step(&mut self, now: Instant, waker: &Waker) -> Option<Step> {
         let (scope, epoch) = (&self.scope, self.place.epoch);
-        let mint = |version: &ResourceVersion| {
+        let untold = self.untold.next(&self.seat.view, |version| {
             let version = version.clone();
             scope.token(&Position { epoch, version })
-        };
-        self.untold.next(&self.seat.view, MAX_BATCH, mint)
+        })?;
+        Some(match untold {
+            Untold::Events(events) => Step::Events(vec![events]),
+            Untold::Working => give_way(waker),
+            Untold::Full => self.starved(now, waker),
+            Untold::End(told) => {
+                if !told {
+                    self.bookmark();
+                }
+                Step::Again
+            }
+        })
     }
 
     fn control(&mut self, control: Control) {
@@ -313,4 +352,10 @@ enum Step {
     Again,
     Wait,
     Events(Vec<Bytes>),
+}
+
+/// Lets others have a turn, and asks for another one.
+fn give_way(waker: &Waker) -> Step {
+    waker.wake_by_ref();
+    Step::Wait
 }

@@ -1,5 +1,6 @@
 //! The meeting point of one writer and many readers of a resource.
 
+mod past;
 mod reader;
 mod writer;
 
@@ -15,21 +16,25 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use reader::NoDifference;
+
 use super::{Position, Scope, place::Place};
 use crate::{
     resource::{Gvr, ResourceVersion},
     selector::Query,
     store::{Head, HistoryLimits, WatchCache},
-    view::{Reader, Registry, View},
+    view::{Budget, Reader, Registry, View},
 };
 
 /// How much a feed keeps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FeedLimits {
     /// The history of changes, from which any query is served.
     pub history: HistoryLimits,
     /// The encoded events of one query, in bytes.
     pub view_log_bytes: usize,
+    /// What is encoded for readers, of all feeds.
+    pub budget: Arc<Budget>,
 }
 
 /// The state of the watch upstream.
@@ -116,7 +121,7 @@ pub struct FeedSize {
 pub struct Feed {
     gvr: Gvr,
     cluster: [u8; 8],
-    limits: FeedLimits,
+    budget: Arc<Budget>,
     state: Mutex<State>,
     /// Counts the rewinds of the cluster's history. Written under `state`.
     epoch: Arc<AtomicU32>,
@@ -196,14 +201,14 @@ impl Feed {
         };
         let state = State {
             cache,
-            views: Registry::default(),
+            views: Registry::new(limits.budget.clone(), limits.view_log_bytes),
             upstream,
         };
         let (pulse, _) = watch::channel(pulse);
         Arc::new(Self {
             gvr,
             cluster,
-            limits,
+            budget: limits.budget,
             state: Mutex::new(state),
             epoch: Arc::default(),
             turn: AtomicU64::new(0),
@@ -230,6 +235,11 @@ impl Feed {
     /// Follows the feed's progress.
     pub fn pulse(&self) -> watch::Receiver<Pulse> {
         self.pulse.subscribe()
+    }
+
+    /// What bounds the bytes that are encoded for readers, of all feeds.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// The process-wide drain.

@@ -8,7 +8,8 @@ use std::{
 use super::{OnExpired, Outcome, ResetReason};
 use crate::{
     resource::ResourceVersion,
-    store::{Change, Head, Seq},
+    store::{Head, Seq},
+    view::Difference,
 };
 
 /// What a subscriber asked for, beside the query.
@@ -52,8 +53,8 @@ pub enum Plan {
     },
     /// With the difference between an older state and a point of the feed.
     Difference {
-        /// The difference: one group.
-        changes: Vec<Arc<Change>>,
+        /// The difference.
+        difference: Arc<Difference>,
         /// Where it leads.
         head: Head,
         /// The epoch it was made in.

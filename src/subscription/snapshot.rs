@@ -2,41 +2,29 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::view::{Chunk, SharedSnapshot};
 
 /// How far one reader has come in a snapshot that many may share.
 #[derive(Debug)]
 pub(super) struct SnapshotRead {
     shared: Arc<SharedSnapshot>,
-    next: usize,
-}
-
-/// What comes next.
-#[derive(Debug)]
-pub(super) enum SnapshotStep {
-    /// A chunk of events.
-    Events(Bytes),
-    /// A stretch without matches; ask again, but let others have a turn.
-    Working,
-    /// The snapshot had so many events.
-    End(u64),
+    reader: usize,
 }
 
 impl SnapshotRead {
     pub(super) fn new(shared: Arc<SharedSnapshot>) -> Self {
-        Self { shared, next: 0 }
+        let reader = shared.join();
+        Self { shared, reader }
     }
 
-    pub(super) fn next(&mut self) -> SnapshotStep {
-        match self.shared.chunk(self.next) {
-            Chunk::Events(chunk) => {
-                self.next += 1;
-                SnapshotStep::Events(chunk)
-            }
-            Chunk::Working => SnapshotStep::Working,
-            Chunk::End(count) => SnapshotStep::End(count),
-        }
+    /// What comes next. When it is `Working` or `Full`, ask again later.
+    pub(super) fn next(&mut self) -> Chunk {
+        self.shared.next(self.reader)
+    }
+}
+
+impl Drop for SnapshotRead {
+    fn drop(&mut self) {
+        self.shared.leave(self.reader);
     }
 }

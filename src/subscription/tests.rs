@@ -3,10 +3,14 @@
 mod breaks;
 mod held;
 mod seam;
+mod starved;
 
 use std::{
-    sync::Arc,
-    task::{Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -15,7 +19,10 @@ use crate::{
     resource::{Delta, Gvr, ResourceVersion},
     selector::Query,
     store::{HistoryLimits, Located, Objects},
-    view::testing::{brief, events, pod, query},
+    view::{
+        Budget,
+        testing::{brief, events, pod, query},
+    },
 };
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -32,6 +39,7 @@ fn limits(history: usize, log: usize) -> FeedLimits {
     FeedLimits {
         history,
         view_log_bytes: log,
+        budget: Budget::new(64 << 20),
     }
 }
 
@@ -99,17 +107,32 @@ impl Told {
     }
 
     fn poll(&mut self) -> Option<Result<Item, Closed>> {
-        match self.subscription.poll_next(self.now, Waker::noop()) {
+        self.poll_with(Waker::noop())
+    }
+
+    fn poll_with(&mut self, waker: &Waker) -> Option<Result<Item, Closed>> {
+        match self.subscription.poll_next(self.now, waker) {
             Poll::Ready(Some(item)) => Some(item),
             Poll::Ready(None) => panic!("closed"),
             Poll::Pending => None,
         }
     }
 
-    /// Everything until it waits or closes.
+    /// The next item, where the subscription only gives way to others too.
+    fn next(&mut self) -> Option<Result<Item, Closed>> {
+        loop {
+            let woken = Arc::new(Woken::default());
+            let item = self.poll_with(&woken.clone().into());
+            if item.is_some() || !woken.0.load(Ordering::SeqCst) {
+                return item;
+            }
+        }
+    }
+
+    /// Everything until it waits for others or closes.
     fn all(&mut self) -> Vec<String> {
         let mut told = Vec::new();
-        while let Some(item) = self.poll() {
+        while let Some(item) = self.next() {
             match item {
                 Ok(item) => told.extend(words(item)),
                 Err(closed) => {
@@ -123,6 +146,16 @@ impl Told {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
+    }
+}
+
+/// Whether somebody was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

@@ -1,77 +1,135 @@
-//! Changes that are told to one reader alone, message by message.
+//! The difference between two states, told to those who come from the older one.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    View,
+    Budget, View,
+    budget::Charge,
     frame::{encode_change, size_hint},
+    past::STEP_CHANGES,
     transition,
 };
 use crate::{resource::ResourceVersion, store::Change};
 
-/// Changes (whole groups) for a reader that comes from further back than the view's log reaches.
-/// Each is let go as soon as it is encoded, so what is held shrinks as the reader reads.
+/// What leads from one state to another: one group of changes, shared by all who come from the
+/// same state. The older objects are kept alive by it alone, and count in the budget.
+#[derive(Debug)]
+pub struct Difference {
+    changes: Vec<Arc<Change>>,
+    _charge: Charge,
+}
+
+impl Difference {
+    /// Takes the changes in order, unless the budget has no room for them.
+    pub fn new(changes: Vec<Arc<Change>>, budget: &Arc<Budget>) -> Option<Arc<Self>> {
+        let pointer = std::mem::size_of::<Arc<Change>>();
+        let bytes = changes.iter().map(|change| change.weight() + pointer).sum();
+        let room = budget.make_room_for(bytes);
+        room.then(|| {
+            Arc::new(Self {
+                changes,
+                _charge: budget.charge(bytes),
+            })
+        })
+    }
+}
+
+/// How far one reader has come in a difference.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    changes: VecDeque<Arc<Change>>,
-    /// Whether more events belong together with the last ones.
-    open: bool,
+    difference: Option<Arc<Difference>>,
+    /// The next change to look at.
+    next: usize,
+    /// A change that is shown and was not told yet: the next that is shown decides on its token.
+    held: Option<usize>,
+    told: bool,
+}
+
+/// What comes next of a difference.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// Events, a message.
+    Events(Bytes),
+    /// A stretch without matches; ask again, but let others have a turn.
+    Working,
+    /// The budget has no room for a message.
+    Full,
+    /// It has been told; whether it showed anything.
+    End(bool),
 }
 
 impl Backlog {
-    /// Takes changes in order.
-    pub fn new(changes: Vec<Arc<Change>>) -> Self {
+    /// Begins with all of it.
+    pub fn new(difference: Arc<Difference>) -> Self {
         Self {
-            changes: changes.into(),
-            open: false,
+            difference: Some(difference),
+            ..Self::default()
         }
     }
 
     /// Whether there is nothing left.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.difference.is_none()
     }
 
-    /// Whether the next events belong together with the last ones: there is no position here.
-    pub fn is_within_group(&self) -> bool {
-        self.open
-    }
-
-    /// The next events that `view` shows, up to about `max` bytes and at least those of one change;
-    /// `None` if there are none left. `mint` makes the token of a position.
+    /// The next events that `view` shows, in a message of the size that the budget allows; `None`
+    /// if there is nothing left. `mint` makes the token of a position.
     pub fn next(
         &mut self,
         view: &View,
-        max: usize,
-        mint: impl Fn(&ResourceVersion) -> String,
-    ) -> Option<Bytes> {
-        let query = view.query();
-        let shows = |change: &Change| transition(query, change).iter().any(Option::is_some);
-        let mut buffer = BytesMut::new();
-        while let Some(change) = self.changes.front().cloned() {
-            let deliveries = transition(query, &change);
-            if !buffer.is_empty() && buffer.len() + size_hint(&deliveries) > max {
-                break;
-            }
-            self.changes.pop_front();
-            if deliveries.iter().all(Option::is_none) {
-                continue;
-            }
-            let mut group = self
-                .changes
-                .iter()
-                .take_while(|later| later.group_end == change.group_end);
-            let closes = !group.any(|later| shows(later));
-            let token = if closes {
-                mint(&change.position)
-            } else {
-                String::new()
-            };
-            self.open = !closes;
-            encode_change(&mut buffer, &deliveries, token, query.include_old());
+        mint: impl FnOnce(&ResourceVersion) -> String,
+    ) -> Option<Untold> {
+        let difference = self.difference.clone()?;
+        if !view.budget().make_room() {
+            return Some(Untold::Full);
         }
-        (!buffer.is_empty()).then(|| buffer.freeze())
+        let mut buffer = BytesMut::new();
+        let more = self.fill(&difference.changes, view, &mut buffer);
+        if !more {
+            if let Some(last) = self.held.take() {
+                let last = &difference.changes[last];
+                encode(view, last, mint(&last.position), &mut buffer);
+            }
+            self.difference = None;
+        }
+        self.told |= !buffer.is_empty();
+        Some(match (buffer.is_empty(), more) {
+            (false, _) => Untold::Events(view.budget().track(buffer)),
+            (true, true) => Untold::Working,
+            (true, false) => Untold::End(self.told),
+        })
     }
+
+    /// Encodes what is known not to be the last; says whether there is more than what is held.
+    fn fill(&mut self, changes: &[Arc<Change>], view: &View, buffer: &mut BytesMut) -> bool {
+        let max = view.budget().message();
+        let query = view.query();
+        let size = |at: usize| size_hint(&transition(query, &changes[at]), query.include_old());
+        for _ in 0..STEP_CHANGES {
+            if let Some(held) = self.held
+                && !buffer.is_empty()
+                && buffer.len() + size(held) > max
+            {
+                return true;
+            }
+            let Some(change) = changes.get(self.next) else {
+                return false;
+            };
+            let shown = transition(query, change).iter().any(Option::is_some);
+            if shown && let Some(held) = self.held.replace(self.next) {
+                encode(view, &changes[held], String::new(), buffer);
+            }
+            self.next += 1;
+        }
+        true
+    }
+}
+
+fn encode(view: &View, change: &Change, token: String, buffer: &mut BytesMut) {
+    let deliveries = transition(view.query(), change);
+    let old = view.query().include_old();
+    buffer.reserve(size_hint(&deliveries, old));
+    encode_change(buffer, &deliveries, token, old);
 }

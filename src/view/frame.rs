@@ -7,8 +7,17 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Cause, Deliveries, Delivery, View, log::Unit, transition};
-use crate::{proto::v1, selector::EventType, store::Change};
+use super::{
+    Cause, Deliveries, Delivery, View,
+    budget::MESSAGE_BYTES,
+    transition,
+    unit::{Draft, Unit},
+};
+use crate::{
+    proto::v1,
+    selector::EventType,
+    store::{Change, Seq},
+};
 
 /// The field number of `WatchResponse.frames`.
 const FRAMES: u32 = 1;
@@ -60,38 +69,70 @@ pub(super) fn encode_change(
     }
 }
 
-/// Turns changes into what a view shows of them, as one contiguous unit; `None` if it shows nothing.
+/// What a view shows of changes.
+pub(super) enum Shown {
+    Nothing,
+    /// Events, in units that are no longer than a message.
+    Units(Vec<Unit>),
+    /// Events that there is no room for: the first and the last change that led to them.
+    TooMuch(Seq, Seq),
+}
+
+/// Turns changes into what a view shows of them. `has_room` says whether so many bytes may be kept;
+/// if not, nothing is encoded: whoever reads finds the changes in the history.
 ///
 /// `changes` holds whole groups: the position of a group is reached only after its last event, so
 /// only that carries a token.
-pub(super) fn encode_unit(view: &View, changes: &[Arc<Change>]) -> Option<Unit> {
+pub(super) fn encode_units(
+    view: &View,
+    changes: &[Arc<Change>],
+    has_room: impl FnOnce(usize) -> bool,
+) -> Shown {
     let shown: Vec<(&Change, Deliveries<'_>)> = changes
         .iter()
         .map(|change| (&**change, transition(view.query(), change)))
         .filter(|(_, deliveries)| deliveries.iter().any(Option::is_some))
         .collect();
-    let size = shown.iter().map(|(_, deliveries)| size_hint(deliveries));
-    let mut buffer = BytesMut::with_capacity(size.sum());
-    let mut unit = Unit::default();
+    let (Some((first, _)), Some((last, _))) = (shown.first(), shown.last()) else {
+        return Shown::Nothing;
+    };
+    let old = view.query().include_old();
+    let sizes = shown
+        .iter()
+        .map(|(_, deliveries)| size_hint(deliveries, old));
+    let mut left: usize = sizes.sum();
+    if !has_room(left) {
+        return Shown::TooMuch(first.seq, last.seq);
+    }
+    let mut units = Vec::new();
+    let mut draft = Draft::new(first.seq.back(1), left.min(MESSAGE_BYTES));
     for (at, (change, deliveries)) in shown.iter().enumerate() {
+        let size = size_hint(deliveries, old);
+        if !draft.buffer.is_empty() && draft.buffer.len() + size > MESSAGE_BYTES {
+            let next = Draft::new(change.seq.back(1), left.min(MESSAGE_BYTES));
+            units.push(std::mem::replace(&mut draft, next));
+        }
+        left = left.saturating_sub(size);
         let closes = shown
             .get(at + 1)
             .is_none_or(|(next, _)| next.group_end != change.group_end);
         let position = closes.then(|| change.position.clone());
         let token = position.as_ref().map(|position| view.token(position));
         let token = token.unwrap_or_default();
-        encode_change(&mut buffer, deliveries, token, view.query().include_old());
-        unit.mark(change.seq, buffer.len(), position);
+        encode_change(&mut draft.buffer, deliveries, token, old);
+        draft.mark(change.seq, position);
     }
-    unit.bytes = buffer.freeze();
-    (!unit.bytes.is_empty()).then_some(unit)
+    units.push(draft);
+    let finish = |draft: Draft| draft.finish(|buffer| view.budget().track(buffer));
+    Shown::Units(units.into_iter().filter_map(finish).collect())
 }
 
 /// About how many bytes the events of one change take.
-pub(super) fn size_hint(deliveries: &Deliveries<'_>) -> usize {
+pub(super) fn size_hint(deliveries: &Deliveries<'_>, old: bool) -> usize {
     const HEAD: usize = 256;
     let size = |delivery: &Delivery<'_>| {
-        HEAD + delivery.object.json().len() + delivery.old.map_or(0, |old| old.json().len())
+        let old = delivery.old.filter(|_| old);
+        HEAD + delivery.object.json().len() + old.map_or(0, |old| old.json().len())
     };
     deliveries.iter().flatten().map(size).sum()
 }

@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc, task::Waker, time::Instant};
 use slab::Slab;
 
 use super::{
-    Mint, View,
+    Budget, Mint, View,
     index::{Index, ViewId},
+    log::Log,
 };
 use crate::{
     selector::Query,
@@ -25,8 +26,13 @@ pub struct QuerySize {
 }
 
 /// Keeps one view for each distinct query that somebody reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
+    budget: Arc<Budget>,
+    /// Most bytes of one log.
+    log_bytes: usize,
+    /// See [`Registry::renumber`].
+    rewrites: u64,
     views: Slab<Slot>,
     by_query: HashMap<Query, ViewId>,
     index: Index,
@@ -40,18 +46,25 @@ struct Slot {
 }
 
 impl Registry {
+    /// Without views. Each may keep so many bytes of events, as long as the budget allows it.
+    pub fn new(budget: Arc<Budget>, log_bytes: usize) -> Self {
+        Self {
+            budget,
+            log_bytes,
+            rewrites: 0,
+            views: Slab::new(),
+            by_query: HashMap::new(),
+            index: Index::default(),
+        }
+    }
+
     /// The view of a query; made by `mint` and `start` if there is none yet.
-    pub fn view(
-        &mut self,
-        query: &Query,
-        mint: impl FnOnce() -> Mint,
-        start: Seq,
-        log_bytes: usize,
-    ) -> Arc<View> {
+    pub fn view(&mut self, query: &Query, mint: impl FnOnce() -> Mint, start: Seq) -> Arc<View> {
         if let Some(id) = self.by_query.get(query) {
             return self.views[*id].view.clone();
         }
-        let view = Arc::new(View::new(query.clone(), mint(), start, log_bytes));
+        let log = Log::new(start, self.log_bytes, self.rewrites);
+        let view = View::new(query.clone(), mint(), log, self.budget.clone());
         let id = self.views.insert(Slot {
             view: view.clone(),
             draft: Vec::new(),
@@ -97,8 +110,28 @@ impl Registry {
         wake
     }
 
+    /// Notes that seqs of the time before the logs may stand for other changes than before. Counts
+    /// how often that has happened.
+    pub fn renumber(&mut self, rewrites: u64) {
+        self.rewrites = rewrites;
+        for (_, slot) in &self.views {
+            slot.view.renumber(rewrites);
+        }
+    }
+
+    /// The views of which states are read that are older than the history, which begins after
+    /// `floor`. They should let go of them, by [`View::retire`].
+    pub fn outdated(&self, floor: Seq) -> Vec<Arc<View>> {
+        let views = self.views.iter().map(|(_, slot)| &slot.view);
+        views
+            .filter(|view| view.is_outdated(floor))
+            .cloned()
+            .collect()
+    }
+
     /// Makes all views forget what they hold; they go on after `start`. Gives all readers to wake.
-    pub fn restart(&mut self, start: Seq) -> Vec<Waker> {
+    pub fn restart(&mut self, start: Seq, rewrites: u64) -> Vec<Waker> {
+        self.renumber(rewrites);
         for (_, slot) in &self.views {
             slot.view.restart(start);
         }

@@ -1,40 +1,75 @@
 //! Snapshots, encoded once for all who start at the same point.
+//!
+//! What is held of one is the state and where its chunks begin. The chunks themselves are kept as
+//! long as there is room, and encoded again for whoever comes to them later.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
+use slab::Slab;
 
 use super::{
-    Cause, Delivery,
+    Budget, Cause, Delivery,
+    budget::Kept,
+    evict::{Cut, Offer, grade},
     frame::{encode_event, size_hint},
 };
 use crate::{
     resource::{Key, Object},
     selector::{EventType, Query},
-    store::{Objects, Seq, Snapshot},
+    store::{Objects, Scan, Seq, Snapshot},
 };
 
-/// A chunk is sent as one message. It ends before this, unless one object alone is larger.
-const CHUNK_BYTES: usize = 256 * 1024;
 /// Most objects looked at in one step, so that a filter that matches nothing holds nobody up.
 const STEP_OBJECTS: usize = 4096;
 
-/// The matching objects of one state in chunks. A chunk is encoded when the first reader gets to
-/// it, and shared by all that follow.
+/// The matching objects of one state in chunks, each of them a message. A chunk is encoded when the
+/// first reader gets to it, and shared by all that follow.
 #[derive(Debug)]
 pub struct SharedSnapshot {
     query: Query,
     seq: Seq,
+    budget: Arc<Budget>,
     progress: Mutex<Progress>,
 }
 
 #[derive(Debug)]
 struct Progress {
-    chunks: Vec<Bytes>,
+    state: State,
+    objects: Objects,
+    chunks: Vec<Piece>,
     count: u64,
-    /// `None` when everything is encoded.
-    walk: Option<Walk>,
+    /// `None` when all chunks are known.
+    scan: Option<Scan>,
+    /// Of each reader the chunk that it gets next.
+    readers: Slab<usize>,
+    /// No reader needs a chunk before this one.
+    lowest: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Whoever begins is given this one.
+    Current,
+    /// Only those read it who have begun.
+    Old,
+    /// The same, and it holds nothing but what matches.
+    Narrow,
+    /// Nobody could continue from it.
+    Gone,
+}
+
+/// One chunk.
+#[derive(Debug)]
+struct Piece {
+    /// The first object in it.
+    low: Key,
+    /// How many there are.
+    objects: u64,
+    /// Readers that get it next.
+    awaited: usize,
+    held: Option<(Bytes, Kept)>,
 }
 
 /// What a reader finds at its place in a snapshot.
@@ -44,24 +79,38 @@ pub enum Chunk {
     Events(Bytes),
     /// Nothing matched in this step; ask again.
     Working,
+    /// The budget has no room for the chunk now.
+    Full,
+    /// The state was given up, as nobody could continue from it.
+    Gone,
     /// The snapshot is complete, with so many objects.
     End(u64),
 }
 
+/// Whether there is room for a chunk, and for keeping it.
+struct Room {
+    max: usize,
+    keep: bool,
+}
+
 impl SharedSnapshot {
-    pub(super) fn new(query: Query, snapshot: Snapshot) -> Self {
-        let walk = query
-            .event_types()
-            .contains(EventType::Added)
-            .then(|| Walk::new(&query, snapshot.objects));
+    pub(super) fn new(query: Query, snapshot: Snapshot, budget: Arc<Budget>) -> Self {
+        let scans = query.event_types().contains(EventType::Added);
+        let objects = snapshot.objects;
+        let scan = scans.then(|| scan(&query, objects.clone(), Key::from_text("")));
         let progress = Progress {
+            state: State::Current,
+            objects,
             chunks: Vec::new(),
             count: 0,
-            walk,
+            scan,
+            readers: Slab::new(),
+            lowest: 0,
         };
         Self {
             query,
             seq: snapshot.head.seq,
+            budget,
             progress: Mutex::new(progress),
         }
     }
@@ -71,47 +120,246 @@ impl SharedSnapshot {
         self.seq
     }
 
-    /// Chunk number `at`. Encodes it if nobody has asked for it before.
-    pub fn chunk(&self, at: usize) -> Chunk {
+    /// Admits a reader, at the first chunk. It must leave by [`SharedSnapshot::leave`].
+    pub fn join(&self) -> usize {
         let mut progress = self.progress.lock();
-        if let Some(chunk) = progress.chunks.get(at) {
-            return Chunk::Events(chunk.clone());
+        if let Some(first) = progress.chunks.first_mut() {
+            first.awaited += 1;
         }
-        let Progress {
-            chunks,
-            count,
-            walk,
-        } = &mut *progress;
-        let Some(walking) = walk else {
-            return Chunk::End(*count);
+        progress.lowest = 0;
+        progress.readers.insert(0)
+    }
+
+    /// Takes a reader out.
+    pub fn leave(&self, reader: usize) {
+        let mut progress = self.progress.lock();
+        if let Some(at) = progress.readers.try_remove(reader)
+            && let Some(piece) = progress.chunks.get_mut(at)
+        {
+            piece.awaited -= 1;
+        }
+        progress.sweep();
+    }
+
+    /// The next chunk of a reader. Encodes it if it isn't at hand.
+    pub fn next(&self, reader: usize) -> Chunk {
+        if let Some(chunk) = self.progress.lock().at_hand(reader) {
+            return chunk;
+        }
+        // Not under the lock: it may be this snapshot that is to give up something.
+        if !self.budget.make_room() {
+            return Chunk::Full;
+        }
+        let max = self.budget.message();
+        let keep = self.budget.may_keep(max);
+        let mut progress = self.progress.lock();
+        if let Some(chunk) = progress.at_hand(reader) {
+            return chunk;
+        }
+        self.encode(&mut progress, reader, Room { max, keep })
+    }
+
+    fn encode(&self, progress: &mut Progress, reader: usize, room: Room) -> Chunk {
+        let at = progress.readers[reader];
+        let (low, buffer, objects) = match progress.chunks.get(at) {
+            Some(piece) => {
+                let low = piece.low.clone();
+                let mut scan = scan(&self.query, progress.objects.clone(), low.clone());
+                (low, self.fill_again(&mut scan, piece.objects), None)
+            }
+            None => {
+                let Some(scan) = &mut progress.scan else {
+                    return Chunk::End(progress.count);
+                };
+                let (filled, done) = self.fill(scan, room.max);
+                if done {
+                    progress.scan = None;
+                }
+                match filled {
+                    Some((low, buffer, objects)) => (low, buffer, Some(objects)),
+                    None if done => return Chunk::End(progress.count),
+                    None => return Chunk::Working,
+                }
+            }
         };
-        let mut buffer = BytesMut::new();
+        let bytes = self.budget.track(buffer);
+        if let Some(objects) = objects {
+            progress.count += objects;
+            let at_end = |next: &usize| *next == at;
+            let awaited = progress.readers.iter().filter(|(_, next)| at_end(next));
+            let awaited = awaited.count();
+            progress.chunks.push(Piece {
+                low,
+                objects,
+                awaited,
+                held: None,
+            });
+        }
+        if room.keep {
+            let kept = self.budget.keep(bytes.len());
+            progress.chunks[at].held = Some((bytes.clone(), kept));
+        }
+        progress.advance(reader);
+        Chunk::Events(bytes)
+    }
+
+    /// Encodes the next objects that match, up to about `max` bytes; tells where they begin and how
+    /// many they are, and whether these were all.
+    fn fill(&self, scan: &mut Scan, max: usize) -> (Option<(Key, BytesMut, u64)>, bool) {
+        let mut filled: Option<(Key, BytesMut, u64)> = None;
         for _ in 0..STEP_OBJECTS {
-            let Some(object) = walking.peek() else {
-                *walk = None;
-                break;
+            let Some(object) = scan.peek() else {
+                return (filled, true);
             };
             if self.query.membership().matches(object) {
                 let delivery = in_snapshot(object);
-                let size = size_hint(&[Some(delivery), None]);
-                if !buffer.is_empty() && buffer.len() + size > CHUNK_BYTES {
-                    break;
+                let size = size_hint(&[Some(delivery), None], false);
+                let (_, buffer, count) =
+                    filled.get_or_insert_with(|| (object.key().clone(), BytesMut::new(), 0));
+                if !buffer.is_empty() && buffer.len() + size > max {
+                    return (filled, false);
                 }
                 *count += 1;
-                encode_event(&mut buffer, &delivery, String::new(), false);
+                buffer.reserve(size);
+                encode_event(buffer, &delivery, String::new(), false);
             }
-            walking.advance();
+            scan.advance();
         }
-        match (buffer.is_empty(), walk.is_none()) {
-            (true, true) => Chunk::End(*count),
-            (true, false) => Chunk::Working,
-            (false, _) => {
-                let chunk = buffer.freeze();
-                chunks.push(chunk.clone());
-                Chunk::Events(chunk)
-            }
+        (filled, false)
+    }
+
+    /// Encodes so many matching objects once more.
+    fn fill_again(&self, scan: &mut Scan, count: u64) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        let matching = scan.filter(|object| self.query.membership().matches(object));
+        for object in matching.take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let delivery = in_snapshot(&object);
+            buffer.reserve(size_hint(&[Some(delivery), None], false));
+            encode_event(&mut buffer, &delivery, String::new(), false);
+        }
+        buffer
+    }
+
+    /// Nobody begins with it any more, so a chunk goes with its last reader.
+    pub(super) fn grow_old(&self) {
+        let mut progress = self.progress.lock();
+        if progress.state == State::Current {
+            progress.state = State::Old;
+        }
+        progress.sweep();
+    }
+
+    /// Lets go of everything.
+    pub(super) fn retire(&self) {
+        let mut progress = self.progress.lock();
+        progress.state = State::Gone;
+        progress.objects = Objects::new();
+        progress.scan = None;
+        progress.chunks.clear();
+    }
+
+    /// Lets go of the objects that don't match. They were looked through if it says `true`.
+    pub(super) fn narrow(&self) -> bool {
+        let mut progress = self.progress.lock();
+        if matches!(progress.state, State::Narrow | State::Gone) {
+            return false;
+        }
+        let all = std::mem::take(&mut progress.objects);
+        let matching = scan(&self.query, all, Key::from_text(""))
+            .filter(|object| self.query.membership().matches(object))
+            .map(|object| (object.key().clone(), object));
+        progress.objects = matching.collect();
+        let next = progress.scan.take();
+        let next = next.and_then(|mut scan| scan.peek().map(|object| object.key().clone()));
+        progress.scan = next.map(|low| scan(&self.query, progress.objects.clone(), low));
+        progress.state = State::Narrow;
+        progress.sweep();
+        true
+    }
+
+    /// What could be given up here.
+    pub(super) fn offer(&self, offers: &mut Vec<Offer>) {
+        let progress = self.progress.lock();
+        let pieces: Vec<_> = progress
+            .chunks
+            .iter()
+            .enumerate()
+            .map(|(at, piece)| {
+                let before = at + 1;
+                let of = self.seq;
+                (piece.bytes(), Cut::Snapshot { of, before })
+            })
+            .collect();
+        grade(
+            &pieces,
+            progress.readers.iter().map(|(_, next)| *next),
+            offers,
+        );
+    }
+
+    /// Gives up the chunks before one; tells their bytes.
+    pub(super) fn evict(&self, before: usize) -> usize {
+        let mut progress = self.progress.lock();
+        let chunks = progress.chunks.iter_mut().take(before);
+        chunks.map(Piece::let_go).sum()
+    }
+}
+
+impl Progress {
+    /// What needs no encoding.
+    fn at_hand(&mut self, reader: usize) -> Option<Chunk> {
+        if self.state == State::Gone {
+            return Some(Chunk::Gone);
+        }
+        let at = self.readers[reader];
+        let Some(piece) = self.chunks.get(at) else {
+            return self.scan.is_none().then_some(Chunk::End(self.count));
+        };
+        let (bytes, _) = piece.held.as_ref()?;
+        let bytes = bytes.clone();
+        self.advance(reader);
+        Some(Chunk::Events(bytes))
+    }
+
+    fn advance(&mut self, reader: usize) {
+        let at = self.readers[reader];
+        self.readers[reader] = at + 1;
+        self.chunks[at].awaited -= 1;
+        if let Some(next) = self.chunks.get_mut(at + 1) {
+            next.awaited += 1;
+        }
+        self.sweep();
+    }
+
+    /// Lets go of the chunks that no reader is to come to.
+    fn sweep(&mut self) {
+        if self.state == State::Current {
+            return;
+        }
+        while let Some(piece) = self.chunks.get_mut(self.lowest)
+            && piece.awaited == 0
+        {
+            piece.let_go();
+            self.lowest += 1;
         }
     }
+}
+
+impl Piece {
+    fn bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |(bytes, _)| bytes.len())
+    }
+
+    fn let_go(&mut self) -> usize {
+        let bytes = self.bytes();
+        self.held = None;
+        bytes
+    }
+}
+
+fn scan(query: &Query, objects: Objects, low: Key) -> Scan {
+    let membership = query.membership();
+    Scan::new(objects, membership.namespaces(), membership.names(), low)
 }
 
 fn in_snapshot(object: &Object) -> Delivery<'_> {
@@ -121,58 +369,5 @@ fn in_snapshot(object: &Object) -> Delivery<'_> {
         object,
         old: None,
         version: object.version(),
-    }
-}
-
-/// Walks the objects in the order of their keys, only through the namespaces that are asked for.
-#[derive(Debug)]
-struct Walk {
-    objects: Objects,
-    /// Half-open ranges of keys that are still to be walked.
-    ranges: VecDeque<(Key, Option<Key>)>,
-    batch: VecDeque<Arc<Object>>,
-}
-
-impl Walk {
-    /// How many objects are fetched from the map at once.
-    const BATCH: usize = 64;
-
-    fn new(query: &Query, objects: Objects) -> Self {
-        let namespaces = query.membership().namespaces();
-        let mut ranges: Vec<_> = namespaces
-            .iter()
-            .map(|ns| (Key::prefix(ns), Some(Key::prefix_end(ns))))
-            .collect();
-        ranges.sort();
-        if namespaces.is_empty() {
-            ranges.push((Key::new("", ""), None));
-        }
-        Self {
-            objects,
-            ranges: ranges.into(),
-            batch: VecDeque::new(),
-        }
-    }
-
-    fn peek(&mut self) -> Option<&Object> {
-        while self.batch.is_empty() {
-            let (from, to) = self.ranges.pop_front()?;
-            let found = self.objects.range(from..).take(Self::BATCH + 1);
-            let mut found: Vec<_> = found
-                .take_while(|(key, _)| to.as_ref().is_none_or(|to| *key < to))
-                .map(|(key, object)| (key.clone(), object.clone()))
-                .collect();
-            if found.len() > Self::BATCH {
-                let (rest, _) = found.pop().expect("just counted");
-                self.ranges.push_front((rest, to));
-            }
-            self.batch
-                .extend(found.into_iter().map(|(_, object)| object));
-        }
-        self.batch.front().map(|object| &**object)
-    }
-
-    fn advance(&mut self) {
-        self.batch.pop_front();
     }
 }

@@ -1,5 +1,6 @@
 //! Transitions, logs, snapshots and the index, each by its rules.
 
+mod bounded;
 mod sharing;
 
 use std::{
@@ -72,7 +73,7 @@ impl Stage {
         cache.replace(vec![], rv(1000), now);
         Self {
             cache,
-            registry: Registry::default(),
+            registry: Registry::new(Budget::new(64 << 20), 1 << 20),
             now,
         }
     }
@@ -80,7 +81,7 @@ impl Stage {
     fn view(&mut self, query: &Query) -> Arc<View> {
         let start = self.cache.head().seq;
         let mint = || -> Mint { Box::new(|version| format!("t{version}")) };
-        self.registry.view(query, mint, start, 1 << 20)
+        self.registry.view(query, mint, start)
     }
 
     fn apply(&mut self, deltas: Vec<Delta>) -> usize {
@@ -96,7 +97,7 @@ impl Stage {
         match read {
             Read::Run(run) => run.slices,
             Read::Pending => Vec::new(),
-            Read::Behind => panic!("behind"),
+            Read::Behind(_) => panic!("behind"),
         }
     }
 }
@@ -106,7 +107,9 @@ impl Stage {
 fn leaving_a_filter_shows_the_last_matching_state_at_the_new_version() {
     let mut stage = Stage::new();
     let views = ["", "foo", "bar"].map(|labels| stage.view(&query(labels)));
-    let readers = views.each_ref().map(|view| view.join(stage.now));
+    let readers = views
+        .each_ref()
+        .map(|view| view.join(stage.cache.head().seq, stage.now));
     let start = stage.cache.head().seq;
     let labels: [&[(&str, &str)]; 3] = [&[("foo", "1"), ("bar", "1")], &[("foo", "1")], &[]];
     stage.apply(vec![Delta::Added(pod("ns/p", "u", labels[0], 1001))]);
@@ -148,7 +151,7 @@ fn leaving_a_filter_shows_the_last_matching_state_at_the_new_version() {
 fn flapping_alternates_between_added_and_deleted() {
     let mut stage = Stage::new();
     let view = stage.view(&query("in=yes"));
-    let reader = view.join(stage.now);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     let start = stage.cache.head().seq;
     for (at, state) in ["no", "no", "yes", "yes", "no", "no"]
         .into_iter()
@@ -174,7 +177,7 @@ fn flapping_alternates_between_added_and_deleted() {
 fn another_uid_is_a_deletion_and_a_creation_with_one_position() {
     let mut stage = Stage::new();
     let view = stage.view(&query(""));
-    let reader = view.join(stage.now);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     stage.apply(vec![Delta::Added(pod("ns/p", "old", &[], 1001))]);
     let start = stage.cache.head().seq;
     stage.apply(vec![Delta::Modified(pod("ns/p", "new", &[], 1002))]);
@@ -201,7 +204,7 @@ fn another_uid_is_a_deletion_and_a_creation_with_one_position() {
 fn a_group_hands_out_its_token_with_the_last_event_that_is_shown() {
     let mut stage = Stage::new();
     let view = stage.view(&query("app=web"));
-    let reader = view.join(stage.now);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     let start = stage.cache.head().seq;
     let web = [("app", "web")];
     let list = vec![
@@ -233,7 +236,7 @@ fn event_types_act_after_membership() {
     };
     let query = Query::new(Membership::new(spec).expect("valid"), types, false);
     let view = stage.view(&query);
-    let reader = view.join(stage.now);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     let start = stage.cache.head().seq;
     stage.apply(vec![Delta::Added(pod(
         "ns/p",
@@ -267,7 +270,7 @@ fn old_objects_come_with_modifications_only() {
     let mut stage = Stage::new();
     let query = Query::new(Membership::default(), EventTypes::ALL, true);
     let view = stage.view(&query);
-    let reader = view.join(stage.now);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     let start = stage.cache.head().seq;
     stage.apply(vec![Delta::Added(pod("ns/p", "u", &[("v", "1")], 1001))]);
     stage.apply(vec![Delta::Modified(pod("ns/p", "u", &[("v", "2")], 1002))]);

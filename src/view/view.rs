@@ -8,12 +8,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slab::Slab;
 
 use super::{
-    SharedSnapshot,
-    frame::encode_unit,
-    log::{Found, Log, Run},
+    Budget, Run, SharedSnapshot,
+    budget::MESSAGE_BYTES,
+    evict::{Cut, Offer},
+    frame::{Shown, encode_units},
+    log::{Found, Log},
+    past::encode_past,
+    readers::{Reader, Readers},
 };
 use crate::{
     resource::ResourceVersion,
@@ -29,35 +32,34 @@ pub type Mint = Box<dyn Fn(&ResourceVersion) -> String + Send + Sync>;
 pub struct View {
     query: Query,
     mint: Mint,
+    budget: Arc<Budget>,
+    /// In the budget.
+    number: usize,
     state: Mutex<State>,
+    /// Held by the one that encodes what the log no longer holds. Taken before all other locks.
+    past: Mutex<()>,
 }
 
 /// Guarded by `View::state`, which is taken after the feed's lock and never before it.
 struct State {
     log: Log,
-    readers: Slab<Waiting>,
-    snapshot: Weak<SharedSnapshot>,
+    readers: Readers,
+    /// The state that is given to those who begin, and older ones that are read.
+    snapshots: Vec<Weak<SharedSnapshot>>,
 }
 
-/// A reader's place among those to be woken: the whole cost of a subscriber that waits.
-struct Waiting {
-    waker: Option<Waker>,
-    due: Instant,
-}
+impl State {
+    /// Drops a part of the log, and notes how far those who have yet to read it have come.
+    fn drop_through(&mut self, through: Seq) {
+        let Self { log, readers, .. } = self;
+        readers.advance(log.start(), through, |after| log.before_next(after));
+        log.drop_through(through);
+    }
 
-impl Waiting {
-    fn wait(&mut self, due: Instant, waker: &Waker) {
-        self.due = due;
-        match &mut self.waker {
-            Some(kept) => kept.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+    fn snapshots(&self) -> impl Iterator<Item = Arc<SharedSnapshot>> {
+        self.snapshots.iter().filter_map(Weak::upgrade)
     }
 }
-
-/// Names a reader of a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reader(usize);
 
 /// What a reader finds.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,22 +68,52 @@ pub enum Read {
     Run(Run),
     /// Nothing yet; the waker given is called when there is, or when the reader's time is due.
     Pending,
-    /// The log no longer reaches back that far; the store's history may.
-    Behind,
+    /// The log no longer reaches back that far; the store's history may. Nothing was shown between
+    /// where the reader stands and this change.
+    Behind(Seq),
+}
+
+/// A place in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryPlace {
+    /// The change that it is behind.
+    pub after: Seq,
+    /// The first change from where logs and the history mean the same by a seq.
+    pub seam: Option<Seq>,
+    /// Counts how often seqs have come to stand for other changes.
+    pub rewrites: u64,
+}
+
+/// What a reader finds of the time that the log no longer holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Past {
+    /// What follows. Without events it is a stretch that shows nothing.
+    Run(Run),
+    /// The log holds what follows this change, which is the reader's place.
+    InLog(Seq),
+    /// The history numbers its changes anew by now: the place has to be looked up again.
+    Moved,
+    /// It is no longer known.
+    Lost,
+    /// The budget has no room for it.
+    Full,
 }
 
 impl View {
-    pub(super) fn new(query: Query, mint: Mint, start: Seq, log_bytes: usize) -> Self {
+    pub(super) fn new(query: Query, mint: Mint, log: Log, budget: Arc<Budget>) -> Arc<Self> {
         let state = State {
-            log: Log::new(start, log_bytes),
-            readers: Slab::new(),
-            snapshot: Weak::new(),
+            log,
+            readers: Readers::default(),
+            snapshots: Vec::new(),
         };
-        Self {
+        Arc::new_cyclic(|view| Self {
             query,
             mint,
+            number: budget.enrol(view),
+            budget,
             state: Mutex::new(state),
-        }
+            past: Mutex::default(),
+        })
     }
 
     /// What is asked.
@@ -89,25 +121,25 @@ impl View {
         &self.query
     }
 
+    /// What bounds the bytes that are encoded here and elsewhere.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// The token that continues this query after a position.
     pub fn token(&self, position: &ResourceVersion) -> String {
         (self.mint)(position)
     }
 
-    /// Admits a reader. It must leave by [`View::leave`].
-    pub fn join(&self, due: Instant) -> Reader {
-        Reader(
-            self.state
-                .lock()
-                .readers
-                .insert(Waiting { waker: None, due }),
-        )
+    /// Admits a reader that stands after a change. It must leave by [`View::leave`].
+    pub fn join(&self, after: Seq, due: Instant) -> Reader {
+        self.state.lock().readers.join(after, due)
     }
 
     /// Takes a reader out; tells whether it was the last.
     pub fn leave(&self, reader: Reader) -> bool {
         let mut state = self.state.lock();
-        state.readers.try_remove(reader.0);
+        state.readers.leave(reader);
         state.readers.is_empty()
     }
 
@@ -127,20 +159,66 @@ impl View {
         waker: &Waker,
     ) -> Read {
         let mut state = self.state.lock();
+        let after = state.readers.place(reader, after);
         match state.log.read(after, max) {
-            Found::Run(run) => Read::Run(run),
-            Found::Behind => Read::Behind,
+            Found::Run(run) => {
+                state.readers.stand(reader, run.through);
+                Read::Run(run)
+            }
+            Found::Behind => {
+                state.readers.stand(reader, after);
+                Read::Behind(after)
+            }
             Found::Nothing => {
-                state.readers[reader.0].wait(due, waker);
+                state.readers.wait(reader, due, waker);
                 Read::Pending
             }
         }
     }
 
+    /// What follows a place in the history, for a reader that the log is no use for. What is encoded
+    /// for one is kept for those who come after it, if there is room. `fetch` gives the changes
+    /// after one, in order: none when there are no more, `None` when they are not known.
+    pub fn past(
+        &self,
+        place: HistoryPlace,
+        fetch: impl FnMut(Seq) -> Option<Vec<Arc<Change>>>,
+    ) -> Past {
+        let _alone = self.past.lock();
+        let max = self.budget.message();
+        let until = match self.state.lock().log.look_back(&place, max) {
+            Ok(past) => return past,
+            Err(until) => until,
+        };
+        if !self.budget.make_room() {
+            return Past::Full;
+        }
+        let unit = encode_past(self, place.after, until, max, fetch);
+        let keep = self.budget.may_keep(0);
+        let mut state = self.state.lock();
+        if state.log.rewrites() != place.rewrites {
+            return Past::Moved;
+        }
+        let Some(unit) = unit else {
+            return Past::Lost;
+        };
+        let run = unit.run(place.after);
+        if keep {
+            let kept = self.budget.keep(unit.weight());
+            state.log.keep_past(unit.kept(kept));
+        }
+        Past::Run(run)
+    }
+
+    /// Forgets what was encoded of the time before the log: the history numbers it anew.
+    pub(super) fn renumber(&self, rewrites: u64) {
+        self.state.lock().log.renumber(rewrites);
+    }
+
     /// Waits without reading: `waker` is called at the next event, and once `due` has passed at the
     /// latest.
     pub fn wait(&self, reader: Reader, due: Instant, waker: &Waker) {
-        self.state.lock().readers[reader.0].wait(due, waker);
+        self.state.lock().readers.wait(reader, due, waker);
     }
 
     /// The state to start from. While nothing that this view shows has changed, all who ask are
@@ -148,7 +226,8 @@ impl View {
     /// types of events can't tell from its log that nothing has changed.)
     pub fn snapshot(&self, now: impl FnOnce() -> Snapshot, head: &Head) -> Arc<SharedSnapshot> {
         let mut state = self.state.lock();
-        if let Some(shared) = state.snapshot.upgrade()
+        let newest = state.snapshots.last().and_then(Weak::upgrade);
+        if let Some(shared) = newest
             && (shared.seq() == head.seq
                 || self.query.event_types().is_all() && state.log.last() <= shared.seq())
         {
@@ -156,41 +235,97 @@ impl View {
         }
         let snapshot = now();
         debug_assert_eq!(snapshot.head, *head);
-        let shared = Arc::new(SharedSnapshot::new(self.query.clone(), snapshot));
-        state.snapshot = Arc::downgrade(&shared);
+        let shared = SharedSnapshot::new(self.query.clone(), snapshot, self.budget.clone());
+        let shared = Arc::new(shared);
+        state.snapshots().for_each(|older| older.grow_old());
+        state.snapshots.retain(|held| held.strong_count() > 0);
+        state.snapshots.push(Arc::downgrade(&shared));
         shared
+    }
+
+    /// Whether a state is read that is older than the history, which begins after `floor`.
+    pub(super) fn is_outdated(&self, floor: Seq) -> bool {
+        let state = self.state.lock();
+        state.snapshots().any(|held| held.seq() < floor)
+    }
+
+    /// Lets go of the states that nobody could continue from any more, as neither the history,
+    /// which begins after `floor`, nor the log reaches back to them; and in the others of what is
+    /// not shown. Says whether one was looked through for that, which takes time: at most one is.
+    pub fn retire(&self, floor: Seq) -> bool {
+        let (start, old) = {
+            let state = self.state.lock();
+            let old = state.snapshots().filter(|held| held.seq() < floor);
+            (state.log.start(), old.collect::<Vec<_>>())
+        };
+        let (lost, alive): (Vec<_>, _) = old.into_iter().partition(|held| held.seq() < start);
+        lost.iter().for_each(|held| held.retire());
+        alive.iter().any(|held| held.narrow())
     }
 
     /// Appends what this view shows of `changes`; gives those to wake to `wake`.
     pub(super) fn append(&self, changes: &[Arc<Change>], wake: &mut Vec<Waker>) {
-        let Some(unit) = encode_unit(self, changes) else {
-            return;
-        };
+        let most = self.state.lock().log.limit().max(MESSAGE_BYTES);
+        let has_room = |bytes: usize| bytes <= most && self.budget.may_keep(bytes);
+        let shown = encode_units(self, changes, has_room);
         let mut state = self.state.lock();
-        state.log.append(unit);
-        wake.extend(
-            state
-                .readers
-                .iter_mut()
-                .filter_map(|(_, reader)| reader.waker.take()),
-        );
+        match shown {
+            Shown::Nothing => return,
+            Shown::Units(units) => {
+                for unit in units {
+                    let kept = self.budget.keep(unit.weight());
+                    state.log.append(unit.kept(kept));
+                }
+                if let Some(through) = state.log.trim() {
+                    state.drop_through(through);
+                }
+            }
+            Shown::TooMuch(first, last) => {
+                self.budget.note_refused();
+                let (start, State { log, readers, .. }) = (state.log.start(), &mut *state);
+                readers.advance(start, last, |after| {
+                    Some(log.before_next(after).unwrap_or(first.back(1)))
+                });
+                log.skip(last);
+            }
+        }
+        state.snapshots().for_each(|outdated| outdated.grow_old());
+        state.readers.wake(wake, |_| true);
     }
 
-    /// Forgets all events up to `start`, and the snapshot.
+    /// Forgets all events up to `start`, and the snapshots.
     pub(super) fn restart(&self, start: Seq) {
         let mut state = self.state.lock();
         state.log.restart(start);
-        state.snapshot = Weak::new();
+        state.snapshots().for_each(|held| held.grow_old());
+        state.snapshots.clear();
     }
 
     /// Gives every reader to `wake` for which `is_due` holds.
     pub(super) fn collect(&self, wake: &mut Vec<Waker>, is_due: impl Fn(Instant) -> bool) {
+        self.state.lock().readers.wake(wake, is_due);
+    }
+
+    /// What could be given up here.
+    pub(super) fn offer(&self, offers: &mut Vec<Offer>) {
+        let state = self.state.lock();
+        state.log.offer(state.readers.places(), offers);
+        state.snapshots().for_each(|held| held.offer(offers));
+    }
+
+    /// Gives up a part of what is kept; tells its bytes.
+    pub(super) fn evict(&self, cut: Cut) -> usize {
         let mut state = self.state.lock();
-        let due = state
-            .readers
-            .iter_mut()
-            .filter(|(_, reader)| is_due(reader.due));
-        wake.extend(due.filter_map(|(_, reader)| reader.waker.take()));
+        let before = state.log.bytes();
+        match cut {
+            Cut::Log(through) => state.drop_through(through),
+            Cut::Past(count) => state.log.cut_past(count),
+            Cut::Snapshot { of, before } => {
+                let held = state.snapshots().find(|held| held.seq() == of);
+                return held.map_or(0, |held| held.evict(before));
+            }
+        }
+        before - state.log.bytes()
     }
 
     /// The last change that led to an event here (or after which this view began).
@@ -202,6 +337,12 @@ impl View {
     pub fn size(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.readers.len(), state.log.bytes())
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.budget.strike_off(self.number);
     }
 }
 

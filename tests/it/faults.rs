@@ -7,6 +7,7 @@
 mod chaos;
 mod hostile;
 mod initial;
+mod memory;
 mod positions;
 mod refusals;
 mod rewind;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         positions::scenarios(),
         rewind::scenarios(),
         slow::scenarios(),
+        memory::scenarios(),
         chaos::scenarios(),
         hostile::scenarios(),
     ];

@@ -13,6 +13,7 @@ use crate::{
     resource::{Gvr, ResourceVersion},
     store::HistoryLimits,
     subscription::FeedLimits,
+    view::Budget,
 };
 
 fn at(epoch: u32, version: u64) -> Position {
@@ -29,6 +30,7 @@ fn feed() -> Arc<Feed> {
     let limits = FeedLimits {
         history,
         view_log_bytes: 1 << 20,
+        budget: Budget::new(64 << 20),
     };
     let feed = Feed::new(Gvr::new("", "v1", "pods"), [1; 8], limits, Arc::default());
     feed.replace(vec![], at(0, 1000).version, false);

@@ -6,6 +6,7 @@ use crate::{
     reflector::testing::{PATIENCE, pods, source},
     store::HistoryLimits,
     subscription::{FeedLimits, Obstacle},
+    view::Budget,
 };
 
 /// Nobody waits this long here: whoever would has failed.
@@ -19,6 +20,7 @@ fn lease() -> Lease {
     let limits = FeedLimits {
         history,
         view_log_bytes: 1 << 20,
+        budget: Budget::new(64 << 20),
     };
     let source = source(&pods());
     let feed = Feed::new(source.gvr().clone(), [1; 8], limits, Arc::default());

@@ -61,6 +61,11 @@ pub(in crate::runtime) struct ServeArgs {
     #[arg(long, env = "INFORMERD_VIEW_LOG_BYTES", default_value = "4Mi", value_parser = bytes, value_name = "SIZE")]
     pub(in crate::runtime) view_log_bytes: usize,
 
+    /// Most bytes that are encoded for readers, of all queries and resources: logs, snapshots and
+    /// messages on their way; default: a quarter of the memory limit, or 512Mi without one
+    #[arg(long, env = "INFORMERD_BUFFER_MEMORY", value_parser = bytes, value_name = "SIZE")]
+    pub(in crate::runtime) buffer_memory: Option<usize>,
+
     /// How long a watch upstream goes on after its last subscriber has left
     #[arg(long, env = "INFORMERD_LINGER", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) linger: Duration,
@@ -134,6 +139,7 @@ impl ServeArgs {
             history_bytes: 64 << 20,
             history_age: Duration::from_secs(600),
             view_log_bytes: 4 << 20,
+            buffer_memory: None,
             linger: Duration::from_secs(300),
             sync_deadline: Duration::from_secs(30),
             stall_limit: Duration::from_secs(30),

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
+use super::buffers;
 use crate::{
     cacher::Settings,
     reflector::{self, ApiClient, ConnectOptions, ReflectorOptions},
@@ -10,6 +11,7 @@ use crate::{
     runtime::args::{ClusterArgs, ServeArgs},
     store::HistoryLimits,
     subscription::FeedLimits,
+    view::Budget,
 };
 
 /// Finds the cluster and makes sure that somebody answers there.
@@ -52,6 +54,7 @@ pub(super) fn settings(args: &ServeArgs, cluster: [u8; 8], reach: Reach) -> Sett
                 age: args.history_age,
             },
             view_log_bytes: args.view_log_bytes,
+            budget: Budget::new(buffers::allowed(args.buffer_memory)),
         },
         linger: args.linger,
         sync_deadline: args.sync_deadline,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Closed, MAX_BATCH, Phase, ResetReason, Step, Subscription};
+use super::{Closed, Phase, ResetReason, Step, Subscription};
 use crate::{store::Located, view::Read};
 
 /// How often the feed's progress is looked at while no event wakes the reader.
@@ -25,11 +25,11 @@ impl Subscription {
             return Step::Again;
         }
         let due = self.due();
-        let seat = &self.seat;
+        let (seat, max) = (&self.seat, self.seat.feed.budget().message());
         let look = due.min(now + LOOK);
         match seat
             .view
-            .read(seat.reader, self.place.after, MAX_BATCH, look, waker)
+            .read(seat.reader, self.place.after, max, look, waker)
         {
             // All of it was published before the next look, so if that still finds the feed short
             // of the place, all of it is older than the place.
@@ -39,7 +39,7 @@ impl Subscription {
                 }
                 Step::Again
             }
-            Read::Behind => {
+            Read::Behind(_) => {
                 self.place.after = seat.view.last();
                 Step::Again
             }

@@ -65,7 +65,6 @@ impl Subscription {
     fn degraded(&mut self) {
         self.turn = None;
         if self.health != UpstreamHealth::Degraded {
-            self.health = UpstreamHealth::Degraded;
             self.say_degraded();
         }
     }
@@ -73,13 +72,16 @@ impl Subscription {
     fn say_degraded(&mut self) {
         let since = SystemTime::now();
         let health = UpstreamHealth::Degraded;
+        self.health = health;
         self.queue
             .push_front(Item::Control(Control::Upstream { health, since }));
     }
 
-    fn heartbeat(&mut self) {
+    pub(super) fn heartbeat(&mut self) {
         match self.phase {
-            Phase::Live | Phase::Ahead if self.has_told_all() => self.bookmark_here(),
+            Phase::Live | Phase::Ahead if self.has_told_all() && !self.place.within => {
+                self.bookmark_here()
+            }
             _ => self.say_degraded(),
         }
     }
@@ -88,7 +90,7 @@ impl Subscription {
     fn end_held(&mut self, closed: Closed) {
         let positioned = !matches!(self.phase, Phase::Snapshot(_)) && self.untold.is_empty();
         let events = |item: &Item| matches!(item, Item::Events(_));
-        let positioned = positioned && !self.queue.iter().any(events);
+        let positioned = positioned && !self.place.within && !self.queue.iter().any(events);
         self.queue.retain(|item| !events(item));
         self.untold = Backlog::default();
         if positioned {

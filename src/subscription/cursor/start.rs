@@ -10,8 +10,8 @@ use super::{Phase, Subscription};
 use crate::{
     selector::Query,
     subscription::{
-        Begin, Control, Feed, Item, OnExpired, Outcome, Plan, ResetReason, UpstreamHealth,
-        place::Place, snapshot::SnapshotRead,
+        Begin, Control, Feed, OnExpired, Outcome, Plan, ResetReason, UpstreamHealth, place::Place,
+        snapshot::SnapshotRead,
     },
     view::Backlog,
 };
@@ -79,6 +79,7 @@ impl Subscription {
                     after: seq,
                     version,
                     exact: true,
+                    within: false,
                     in_log: self.seat.feed.agrees_with_logs(seq),
                     epoch,
                 };
@@ -95,17 +96,13 @@ impl Subscription {
                 self.started(Outcome::Resumed);
             }
             Plan::Difference {
-                changes,
+                difference,
                 head,
                 epoch,
             } => {
                 self.place = Place::at(head, epoch);
                 self.started(Outcome::Resynced);
-                self.untold = Backlog::new(changes);
-                match self.next_untold() {
-                    Some(events) => self.queue.push_back(Item::Events(vec![events])),
-                    None => self.bookmark(),
-                }
+                self.untold = Backlog::new(difference);
             }
         }
     }

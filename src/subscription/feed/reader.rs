@@ -5,14 +5,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Feed, FeedSize, Look, Place, Position, Seat};
+use super::{Feed, FeedSize, Look, Position, Seat};
 use crate::{
     resource::{Key, Object, ResourceVersion},
     selector::Query,
-    store::{Change, Head, Located, Objects, Seq, Since, Snapshot},
+    store::{Head, Located, Objects, Seq, Snapshot},
     subscription::Closed,
-    view::{Mint, QuerySize, SharedSnapshot, View},
+    view::{Difference, Mint, QuerySize, SharedSnapshot, View},
 };
+
+/// Why a difference can't be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoDifference {
+    /// The older state is of another epoch.
+    Rewound,
+    /// The budget has no room for it.
+    NoRoom,
+}
 
 impl Feed {
     /// Takes a place in the view of a query.
@@ -29,10 +38,8 @@ impl Feed {
                 })
             })
         };
-        let view = state
-            .views
-            .view(query, mint, start, self.limits.view_log_bytes);
-        let reader = view.join(due);
+        let view = state.views.view(query, mint, start);
+        let reader = view.join(start, due);
         Seat {
             feed: self.clone(),
             view,
@@ -70,13 +77,6 @@ impl Feed {
         )
     }
 
-    /// The changes after a place.
-    pub(in crate::subscription) fn since(&self, place: &Place, max_bytes: usize) -> Since {
-        let position = place.exact.then_some(&place.version);
-        let state = self.state.lock();
-        state.cache.since_place(place.after, position, max_bytes)
-    }
-
     /// Whether the logs of views mean the same change by this seq as the history does.
     pub(in crate::subscription) fn agrees_with_logs(&self, seq: Seq) -> bool {
         self.state.lock().cache.is_unique(seq)
@@ -92,15 +92,26 @@ impl Feed {
         )
     }
 
-    /// The difference between an older state of an epoch and now, and the point that it leads to;
-    /// `None` if the epoch is over.
+    /// The difference between an older state of an epoch and now, and the point that it leads to.
+    ///
+    /// # Errors
+    /// The epoch is over, or the budget has no room for what only the difference would hold.
     pub fn difference_from(
         &self,
         objects: &Objects,
         epoch: u32,
-    ) -> Option<(Vec<Arc<Change>>, Head)> {
-        let state = self.state.lock();
-        (epoch == self.epoch()).then(|| (state.cache.difference_from(objects), state.cache.head()))
+    ) -> Result<(Arc<Difference>, Head), NoDifference> {
+        let (changes, head) = {
+            let state = self.state.lock();
+            if epoch != self.epoch() {
+                return Err(NoDifference::Rewound);
+            }
+            (state.cache.difference_from(objects), state.cache.head())
+        };
+        match Difference::new(changes, &self.budget) {
+            Some(difference) => Ok((difference, head)),
+            None => Err(NoDifference::NoRoom),
+        }
     }
 
     /// One object and the position that was read.

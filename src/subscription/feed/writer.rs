@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Feed, Obstacle, Position, Pulse, UpstreamHealth};
+use super::{Feed, Obstacle, Position, Pulse, State, UpstreamHealth};
 use crate::resource::{Delta, Object, ResourceVersion};
 
 impl Feed {
@@ -24,7 +24,9 @@ impl Feed {
                 let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
                 state.cache.restart(objects, version);
                 self.epoch.fetch_add(u32::from(!first), Ordering::AcqRel);
-                state.views.restart(state.cache.head().seq)
+                state
+                    .views
+                    .restart(state.cache.head().seq, state.cache.rewrites())
             } else {
                 let changes = state.cache.replace(objects, version, Instant::now());
                 state.views.publish(&changes)
@@ -75,6 +77,8 @@ impl Feed {
         {
             let mut state = self.state.lock();
             state.cache.clear();
+            let rewrites = state.cache.rewrites();
+            state.views.renumber(rewrites);
             state.upstream.health = None;
             state.upstream.gone = false;
             state.upstream.forbidden = false;
@@ -82,14 +86,22 @@ impl Feed {
         self.finish(Vec::new());
     }
 
-    /// Wakes the readers whose bookmark or end is due, and drops history that is too old.
+    /// Wakes the readers whose bookmark or end is due, and drops history that is too old, with the
+    /// states from before it.
     pub fn tick(&self, now: Instant) {
-        let wake = {
+        let (wake, floor, outdated) = {
             let mut state = self.state.lock();
             state.cache.evict(now);
-            state.views.wake_due(now)
+            let floor = state.cache.floor_seq();
+            (
+                state.views.wake_due(now),
+                floor,
+                state.views.outdated(floor),
+            )
         };
         wake.into_iter().for_each(Waker::wake);
+        // One is looked through at a time; the next tick goes on.
+        outdated.iter().any(|view| view.retire(floor));
     }
 
     /// Wakes all readers.
@@ -108,9 +120,11 @@ impl Feed {
         meets: &ResourceVersion,
     ) -> bool {
         let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
-        let cache = &mut self.state.lock().cache;
-        floor.epoch == self.epoch()
-            && cache.prepend(objects, deltas, floor.version, meets, Instant::now())
+        let State { cache, views, .. } = &mut *self.state.lock();
+        let done = floor.epoch == self.epoch()
+            && cache.prepend(objects, deltas, floor.version, meets, Instant::now());
+        views.renumber(cache.rewrites());
+        done
     }
 
     fn finish(&self, wake: Vec<Waker>) {

@@ -99,9 +99,9 @@ fn a_difference_from_an_old_state_leads_to_the_present() {
     .into_iter()
     .map(|object| (object.key().clone(), object))
     .collect();
-    let (changes, head) = feed.difference_from(&old, 0).expect("the same epoch");
+    let (difference, head) = feed.difference_from(&old, 0).expect("the same epoch");
     let plan = || Plan::Difference {
-        changes: changes.clone(),
+        difference: difference.clone(),
         head: head.clone(),
         epoch: 0,
     };
@@ -271,7 +271,7 @@ fn padded(sizes: &[usize]) -> Vec<Arc<crate::resource::Object>> {
 /// The lengths of all messages with events, and the tokens in them.
 fn messages(told: &mut Told) -> (Vec<usize>, Vec<String>) {
     let (mut lengths, mut tokens) = (Vec::new(), Vec::new());
-    while let Some(item) = told.poll() {
+    while let Some(item) = told.next() {
         if let Ok(Item::Events(slices)) = item {
             lengths.push(slices.iter().map(bytes::Bytes::len).sum());
             tokens.extend(events(&slices).into_iter().map(|event| event.resume_token));
@@ -328,25 +328,35 @@ fn a_large_object_has_a_message_of_its_own() {
     }
 }
 
+// The older state is kept alive by those alone who are yet to be told of it.
 #[test]
-fn what_has_been_told_of_a_difference_is_let_go() {
+fn a_difference_is_shared_and_let_go_by_its_last_reader() {
     let feed = feed_with(limits(64 << 20, 1 << 20));
     feed.replace(padded(&[2000; 500]), rv(2000), true);
+    let old: Objects = padded(&[3000; 500])
+        .into_iter()
+        .map(|object| (object.key().clone(), object))
+        .collect();
+    feed.replace(vec![], rv(3000), false);
     let epoch = feed.epoch();
-    let difference = feed.difference_from(&Objects::new(), epoch);
-    let (changes, head) = difference.expect("the same epoch");
-    let ends = [&changes[0], &changes[499]].map(Arc::downgrade);
-    let held = || ends.each_ref().map(|end| end.upgrade().is_some());
-    let plan = Plan::Difference {
-        changes,
-        head,
+    let used = || feed.budget().size().used;
+    let before = used();
+    let (difference, head) = feed.difference_from(&old, epoch).expect("the same epoch");
+    let once = used() - before;
+    assert!(once > 500 * 3000, "{once}");
+    let plan = || Plan::Difference {
+        difference: difference.clone(),
+        head: head.clone(),
         epoch,
     };
-    let mut told = Told::new(&feed, "", begin(plan));
-    assert!(matches!(told.poll(), Some(Ok(Item::Control(_)))));
-    assert_eq!(held(), [false, true]);
-    assert_eq!(messages(&mut told).1.len(), 500);
-    assert_eq!(held(), [false, false]);
+    let mut readers = [(), ()].map(|()| Told::new(&feed, "", begin(plan())));
+    assert_eq!(used() - before, once);
+    drop((difference, head));
+    for told in &mut readers {
+        assert!(used() - before >= once);
+        assert_eq!(messages(told).1.len(), 500);
+    }
+    assert_eq!(used(), before);
 }
 
 // Tokens of the old epoch must not be taken for ones of the new.
@@ -354,12 +364,19 @@ fn what_has_been_told_of_a_difference_is_let_go() {
 fn a_rewind_in_the_middle_of_a_difference_leaves_its_tokens_in_their_epoch() {
     let feed = feed_with(limits(64 << 20, 1 << 20));
     feed.replace(padded(&[2000; 500]), rv(2000), false);
-    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    let difference = feed.difference_from(&Objects::new(), 0);
+    let (difference, head) = difference.expect("the same epoch");
+    let plan = Plan::Difference {
+        difference,
+        head,
+        epoch: 0,
+    };
+    let mut told = Told::new(&feed, "", begin(plan));
     told.poll();
     told.poll();
     feed.replace(vec![], rv(50), true);
     let mut token = String::new();
-    while let Some(Ok(Item::Events(slices))) = told.poll() {
+    while let Some(Ok(Item::Events(slices))) = told.next() {
         token = events(&slices)
             .pop()
             .expect("no empty message")
@@ -368,4 +385,16 @@ fn a_rewind_in_the_middle_of_a_difference_leaves_its_tokens_in_their_epoch() {
     let position = feed.scope(&query("")).position(&token).expect("our own");
     assert_eq!((position.epoch, position.version), (0, rv(2000)));
     assert_eq!(told.all(), ["end 50 0"]);
+}
+
+// What is left of it is not known any more.
+#[test]
+fn a_rewind_cuts_a_group_that_is_read_from_the_history() {
+    let feed = feed_with(limits(64 << 20, 1 << 20));
+    feed.replace(padded(&[2000; 500]), rv(2000), false);
+    let mut told = Told::new(&feed, "", begin(after(&feed, 1000)));
+    told.poll();
+    assert!(matches!(told.poll(), Some(Ok(Item::Events(_)))));
+    feed.replace(vec![], rv(50), true);
+    assert_eq!(told.all(), ["reset Rewound 1", "end 50 0"]);
 }

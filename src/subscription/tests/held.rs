@@ -53,18 +53,9 @@ fn a_held_reader_is_woken_for_its_heartbeat() {
     let polled = told.subscription.poll_held(told.now, &woken.clone().into());
     assert!(polled.is_pending());
     feed.tick(told.now);
-    assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
+    assert!(!woken.0.load(Ordering::SeqCst));
     feed.tick(told.now + INTERVAL);
-    assert!(woken.0.load(std::sync::atomic::Ordering::SeqCst));
-}
-
-#[derive(Default)]
-struct Woken(std::sync::atomic::AtomicBool);
-
-impl std::task::Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-    }
+    assert!(woken.0.load(Ordering::SeqCst));
 }
 
 #[test]
@@ -104,11 +95,11 @@ fn a_difference_is_held_whole() {
     let feed = feed();
     set(&feed, "ns/p", 1001);
     let (position, head) = (rv(1000), feed.head());
-    let (changes, _) = feed
+    let (difference, _) = feed
         .difference_from(&Objects::default(), 0)
         .expect("this epoch");
     let plan = Plan::Difference {
-        changes,
+        difference,
         head,
         epoch: 0,
     };

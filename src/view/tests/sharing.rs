@@ -7,7 +7,10 @@ fn all_who_ask_the_same_are_given_the_same_bytes() {
     let mut stage = Stage::new();
     let (one, two) = (stage.view(&query("a=1")), stage.view(&query("a in (1)")));
     assert!(Arc::ptr_eq(&one, &two));
-    let readers = [one.join(stage.now), two.join(stage.now)];
+    let readers = [
+        one.join(stage.cache.head().seq, stage.now),
+        two.join(stage.cache.head().seq, stage.now),
+    ];
     let start = stage.cache.head().seq;
     stage.apply(vec![Delta::Added(pod("ns/p", "u", &[("a", "1")], 1001))]);
     let [a, b] = readers.map(|reader| stage.read(&one, reader, start));
@@ -32,11 +35,12 @@ fn a_snapshot_is_shared_until_the_view_changes() {
     stage.apply(vec![Delta::Added(pod("ns/other", "v", &[], 1002))]);
     let second = snapshot(&stage);
     assert!(Arc::ptr_eq(&first, &second));
-    let (Chunk::Events(a), Chunk::Events(b)) = (first.chunk(0), second.chunk(0)) else {
+    let [one, two] = [&first, &second].map(|shared| shared.join());
+    let (Chunk::Events(a), Chunk::Events(b)) = (first.next(one), second.next(two)) else {
         panic!("there is an object");
     };
     assert_eq!(a.as_ptr(), b.as_ptr());
-    assert_eq!(first.chunk(1), Chunk::End(1));
+    assert_eq!(first.next(one), Chunk::End(1));
     stage.apply(vec![Delta::Modified(pod(
         "ns/p",
         "u",
@@ -67,13 +71,13 @@ fn snapshots_walk_only_the_namespaces_that_are_asked_for_in_the_order_of_keys() 
             false,
         );
         let Snapshot { objects, head } = stage.cache.snapshot();
-        let shared = SharedSnapshot::new(query, Snapshot { objects, head });
+        let snapshot = Snapshot { objects, head };
+        let shared = SharedSnapshot::new(query, snapshot, Budget::new(1 << 20));
+        let reader = shared.join();
         let mut keys = Vec::new();
-        let mut at = 0;
         loop {
-            match shared.chunk(at) {
+            match shared.next(reader) {
                 Chunk::Events(chunk) => {
-                    at += 1;
                     keys.extend(
                         events(&[chunk])
                             .iter()
@@ -81,6 +85,7 @@ fn snapshots_walk_only_the_namespaces_that_are_asked_for_in_the_order_of_keys() 
                     );
                 }
                 Chunk::Working => {}
+                Chunk::Full | Chunk::Gone => panic!("there is room"),
                 Chunk::End(count) => {
                     assert_eq!(count, keys.len() as u64);
                     return keys;
@@ -111,16 +116,18 @@ fn a_large_snapshot_comes_in_chunks_and_loses_nothing() {
         .collect();
     stage.apply(deltas);
     for (labels, expected) in [("", 9000), ("in=yes", 3000), ("in=never", 0)] {
-        let shared = SharedSnapshot::new(query(labels), stage.cache.snapshot());
-        let (mut at, mut count) = (0, 0);
+        let budget = Budget::new(64 << 20);
+        let shared = SharedSnapshot::new(query(labels), stage.cache.snapshot(), budget);
+        let reader = shared.join();
+        let mut count = 0;
         let end = loop {
-            match shared.chunk(at) {
+            match shared.next(reader) {
                 Chunk::Events(chunk) => {
                     assert!(chunk.len() < 300 * 1024);
-                    at += 1;
                     count += events(&[chunk]).len() as u64;
                 }
                 Chunk::Working => {}
+                Chunk::Full | Chunk::Gone => panic!("there is room"),
                 Chunk::End(end) => break end,
             }
         };
@@ -136,7 +143,7 @@ fn only_readers_of_matching_views_are_woken_and_only_once() {
     let counts: [Arc<Count>; 2] = Default::default();
     let start = stage.cache.head().seq;
     for (view, count) in [&web, &db].into_iter().zip(&counts) {
-        let reader = view.join(stage.now);
+        let reader = view.join(stage.cache.head().seq, stage.now);
         let waker = Waker::from(count.clone());
         assert_eq!(
             view.read(reader, start, 1, stage.now, &waker),
@@ -154,13 +161,14 @@ fn a_log_over_its_limit_leaves_its_slowest_readers_behind() {
     let mut stage = Stage::new();
     let start = stage.cache.head().seq;
     let mint = || -> Mint { Box::new(|_| String::new()) };
-    let view = stage.registry.view(&query(""), mint, start, 1000);
-    let reader = view.join(stage.now);
+    stage.registry = Registry::new(Budget::new(1 << 20), 1000);
+    let view = stage.registry.view(&query(""), mint, start);
+    let reader = view.join(stage.cache.head().seq, stage.now);
     for version in 1001..1011 {
         stage.apply(vec![Delta::Modified(pod("ns/p", "u", &[], version))]);
     }
     let read = |after| view.read(reader, after, 1 << 20, stage.now, Waker::noop());
-    assert_eq!(read(start), Read::Behind);
+    assert_eq!(read(start), Read::Behind(start));
     let Read::Run(run) = read(stage.cache.head().seq.back(2)) else {
         panic!("still there")
     };
@@ -172,7 +180,10 @@ fn a_log_over_its_limit_leaves_its_slowest_readers_behind() {
 fn idle_views_are_dropped() {
     let mut stage = Stage::new();
     let view = stage.view(&query("a=1"));
-    let readers = [view.join(stage.now), view.join(stage.now)];
+    let readers = [
+        view.join(stage.cache.head().seq, stage.now),
+        view.join(stage.cache.head().seq, stage.now),
+    ];
     assert!(!view.leave(readers[0]));
     stage.registry.release(view.query());
     assert_eq!(stage.registry.size().0, 1);
@@ -220,7 +231,10 @@ fn the_index_finds_every_view_that_is_concerned() {
         .collect();
     let mut stage = Stage::new();
     let views: Vec<_> = queries.iter().map(|query| stage.view(query)).collect();
-    let readers: Vec<_> = views.iter().map(|view| view.join(stage.now)).collect();
+    let readers: Vec<_> = views
+        .iter()
+        .map(|view| view.join(stage.cache.head().seq, stage.now))
+        .collect();
     let mut random = fastrand::Rng::with_seed(7);
     let mut expected = vec![0; queries.len()];
     let start = stage.cache.head();

@@ -20,6 +20,7 @@ use crate::{
 scenarios![
     chaos_of_faults_and_resumes,
     chaos_where_namespaces_are_watched_apart,
+    chaos_with_little_memory,
 ];
 
 /// Faults in a row.
@@ -41,6 +42,14 @@ async fn chaos_of_faults_and_resumes(kind: Kind) {
 async fn chaos_where_namespaces_are_watched_apart(kind: Kind) {
     let storm = Storm::brew_apart(kind, "chaos-apart", &["--history-bytes", "96Ki"]).await;
     endured(storm, 2).await;
+}
+
+/// The same where next to nothing can be kept for readers: most of what they are told is encoded
+/// from the history, over and over.
+async fn chaos_with_little_memory(kind: Kind) {
+    let arguments = ["--history-bytes", "192Ki", "--buffer-memory", "48Ki"];
+    let storm = Storm::brew(kind, "chaos-memory", &arguments).await;
+    endured(storm, 1).await;
 }
 
 async fn endured(mut storm: Storm, collections: usize) {

@@ -29,13 +29,13 @@ scenarios![f57_client_stops_reading, f58_fifty_readers_that_do_not_read];
 const WINDOW: u32 = 1024;
 
 /// An HTTP/2 connection with a small window for each stream, which it gives back late or never.
-struct Lazy {
+pub(super) struct Lazy {
     requests: SendRequest<Bytes>,
     _connection: tokio::task::JoinHandle<()>,
 }
 
 impl Lazy {
-    async fn connect(daemon: &Daemon) -> Self {
+    pub(super) async fn connect(daemon: &Daemon) -> Self {
         let socket = TcpStream::connect(daemon.address())
             .await
             .expect("accepted");
@@ -54,7 +54,7 @@ impl Lazy {
     }
 
     /// Asks and takes the head of the answer.
-    async fn watch(&mut self, ask: &Ask) -> h2::RecvStream {
+    pub(super) async fn watch(&mut self, ask: &Ask) -> h2::RecvStream {
         let request = Request::post("http://informerd/informerd.v1.WatchService/Watch")
             .header("content-type", "application/grpc")
             .header("te", "trailers")
