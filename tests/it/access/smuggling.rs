@@ -74,7 +74,9 @@ impl Scene {
     fn user(&self, account: &str) -> String {
         match self.kind {
             Kind::Simulated => account.to_owned(),
-            Kind::Real => format!("system:serviceaccount:{A}:{account}"),
+            Kind::Real | Kind::Installed { .. } => {
+                format!("system:serviceaccount:{A}:{account}")
+            }
         }
     }
 

@@ -47,7 +47,7 @@ const CALM: Duration = Duration::from_secs(120);
 fn rounds(kind: Kind) -> u32 {
     match kind {
         Kind::Simulated => 3,
-        Kind::Real => 1,
+        Kind::Real | Kind::Installed { .. } => 1,
     }
 }
 
