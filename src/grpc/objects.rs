@@ -32,6 +32,8 @@ const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 5000;
 /// When a caller that came too late is to ask elsewhere.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// Most objects looked at before others have a turn.
+const STEP_OBJECTS: u64 = 4096;
 /// A page ends before its objects exceed this.
 const PAGE_BYTES: usize = 1024 * 1024;
 
@@ -121,7 +123,8 @@ impl ObjectApi {
             reached.map_err(|why| closed(&why, RECONNECT))?;
         }
         let (objects, position) = page.state(&lease).map_err(|why| closed(&why, RECONNECT))?;
-        Ok(page.answer(objects, grant.membership(), &scope, &position))
+        let membership = grant.membership();
+        Ok(page.answer(objects, membership, &scope, &position).await)
     }
 
     /// Asks whether the caller may, and only then whether there is such a resource.
@@ -260,7 +263,8 @@ impl Page {
         }
     }
 
-    fn answer(
+    /// Gives way to others on long stretches without matches. Cancel safe.
+    async fn answer(
         &self,
         objects: Objects,
         membership: &Membership,
@@ -272,24 +276,31 @@ impl Page {
             None => Key::from_text(""),
         };
         let (namespaces, names) = (membership.namespaces(), membership.names());
-        let mut matching = Scan::new(objects, namespaces, names, low)
-            .filter(|object| membership.matches(object))
-            .peekable();
+        let mut scan = Scan::new(objects, namespaces, names, low);
         let mut page: Vec<v1::Object> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut rested) = (0, 0);
         let mut last = None;
-        while let Some(object) = matching.peek() {
-            bytes += object.json().len();
-            if page.len() == self.size || (bytes > PAGE_BYTES && !page.is_empty()) {
-                break;
+        let mut more = false;
+        while let Some(object) = scan.peek() {
+            if membership.matches(object) {
+                bytes += object.json().len();
+                if page.len() == self.size || (bytes > PAGE_BYTES && !page.is_empty()) {
+                    more = true;
+                    break;
+                }
+                page.push(message(object));
+                last = Some(object.key().clone());
             }
-            page.push(message(object));
-            last = matching.next().map(|object| object.key().clone());
+            scan.advance();
+            if scan.visited() >= rested + STEP_OBJECTS {
+                rested = scan.visited();
+                tokio::task::yield_now().await;
+            }
         }
         let token = scope.token(position);
-        let next_page_token = match (matching.peek(), last) {
-            (Some(_), Some(last)) => format!("{token}.{}", URL_SAFE_NO_PAD.encode(last.as_str())),
-            _ => String::new(),
+        let next_page_token = match last.filter(|_| more) {
+            Some(last) => format!("{token}.{}", URL_SAFE_NO_PAD.encode(last.as_str())),
+            None => String::new(),
         };
         ListObjectsResponse {
             objects: page,

@@ -63,7 +63,7 @@ pub(in crate::runtime) struct ServeArgs {
 
     /// Most bytes that are encoded for readers, of all queries and resources: logs, snapshots and
     /// messages on their way; default: a quarter of the memory limit, or 512Mi without one
-    #[arg(long, env = "INFORMERD_BUFFER_MEMORY", value_parser = bytes, value_name = "SIZE")]
+    #[arg(long, env = "INFORMERD_BUFFER_MEMORY", value_parser = buffer, value_name = "SIZE")]
     pub(in crate::runtime) buffer_memory: Option<usize>,
 
     /// How long a watch upstream goes on after its last subscriber has left
@@ -170,6 +170,17 @@ pub(in crate::runtime) struct ClusterArgs {
     pub(in crate::runtime) cluster_id: Option<String>,
 }
 
+/// With less nothing but small objects could ever be told.
+fn buffer(text: &str) -> Result<usize, String> {
+    let size = bytes(text)?;
+    if size < 16 << 10 {
+        return Err(format!(
+            "{text:?} is too little; give at least 16Ki, better 64Mi"
+        ));
+    }
+    Ok(size)
+}
+
 /// Any visible text will do, but it has to be one: all clusters would pass for the same.
 fn cluster_id(text: &str) -> Result<String, String> {
     let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -210,5 +221,18 @@ impl LogArgs {
             log: "warn,audit=off".to_owned(),
             log_format: LogFormat::Text,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_left_some_memory() {
+        assert_eq!(buffer("64Mi"), Ok(64 << 20));
+        assert!(buffer("0").is_err());
+        assert!(buffer("15Ki").is_err());
+        assert!(buffer("much").is_err());
     }
 }

@@ -21,6 +21,7 @@ scenarios![
     b1_many_queries_share_one_budget,
     b2_who_can_not_be_kept_for_is_served_from_the_history,
     b3_a_budget_smaller_than_an_object,
+    b4_slow_readers_of_snapshots_hold_no_chunks,
 ];
 
 const READERS: usize = 40;
@@ -135,6 +136,35 @@ async fn b2_who_can_not_be_kept_for_is_served_from_the_history(kind: Kind) {
         .calm(&quick(500).requiring(&["STARTED RESUMED"]))
         .await;
     calm.without(&["RESET"]);
+}
+
+/// Each of 20 snapshots is half as large as the budget, and somebody has stopped in the middle of
+/// it. Whoever comes after reads all of it, and what is changed meanwhile.
+async fn b4_slow_readers_of_snapshots_hold_no_chunks(kind: Kind) {
+    let budget = BUDGET.to_string();
+    let arguments = ["--buffer-memory", &budget, "--stall-limit", "5m"];
+    let world = World::new(kind, "b4", &[MAPS], &arguments).await;
+    for at in 0..100 {
+        let name = format!("o{at}");
+        let object = crate::kube::config_map(&name, json!({}), json!({"pad": "x".repeat(PADDING)}));
+        world.kube.create(MAPS, &world.namespace, object).await;
+    }
+    let mut lazy = Lazy::connect(&world.daemon).await;
+    let mut asleep = Vec::new();
+    let mut most = 0.0_f64;
+    for at in 0..20 {
+        let ask = distinct(&world, at);
+        asleep.push(lazy.watch(&ask).await);
+        let mut reader = world.synced(&format!("r{at}"), &ask, 100).await;
+        let written = world.touch_map("o7", &at.to_string()).await;
+        reader.expect(Modified, "o7", written).await;
+        most = most.max(held(&world).await);
+    }
+    assert!(most > BUDGET as f64 / 4.0, "only {most} bytes were held");
+    assert!(most <= BUDGET as f64, "{most} bytes were held");
+    assert!(evicted(&world).await > BUDGET as f64);
+    drop((asleep, lazy));
+    world.finish(&quick(20 * 101)).await;
 }
 
 /// An object that is larger than the whole budget reaches everyone, in time.
