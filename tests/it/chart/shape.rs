@@ -17,6 +17,10 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("arguments_are_understood", arguments_are_understood),
         trial("pods_are_locked_up", pods_are_locked_up),
+        trial(
+            "platforms_may_choose_the_user",
+            platforms_may_choose_the_user,
+        ),
         trial("drain_ends_before_the_kubelet_kills", drain_ends_in_time),
         trial("services_lead_to_the_pods", services_lead_to_the_pods),
         trial("certificates_go_where_they_are_read", certificates_arrive),
@@ -50,6 +54,19 @@ fn arguments_are_understood(helm: &Helm) {
         }
     }
     assert!(lines > 20, "too little was looked at: {lines}");
+}
+
+/// As OpenShift wants it: the platform chooses who the pod runs as, and that isn't root.
+fn platforms_may_choose_the_user(helm: &Helm) {
+    let ids = ["runAsUser", "runAsGroup", "fsGroup"];
+    let settings = ids.map(|id| format!("podSecurityContext.{id}=null"));
+    let manifest = helm.template(&[], &settings.each_ref().map(String::as_str));
+    let pods = std::iter::once(manifest.pod());
+    for pod in pods.chain(manifest.of("Pod").map(|pod| &pod["spec"])) {
+        let security = &pod["securityContext"];
+        assert!(ids.iter().all(|id| security[id].is_null()), "{security}");
+        assert_eq!(security["runAsNonRoot"], true);
+    }
 }
 
 /// In all sets: the daemon's pod and that of the test.
