@@ -5,7 +5,7 @@
 # faster than emulating it. The toolchain is the one that rust-toolchain.toml names (a test compares).
 ARG RUST_VERSION=1.95.0
 
-FROM --platform=$BUILDPLATFORM rust:${RUST_VERSION}-bookworm AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-bookworm AS build
 ARG BUILDARCH
 ARG TARGETARCH
 RUN if [ "$BUILDARCH" != "$TARGETARCH" ]; then \

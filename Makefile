@@ -35,7 +35,7 @@ fmt: ## Format the code
 static: ## Build the binary of the image: static, with the list of its crates (ARCH=amd64|arm64)
 	@hack/static.sh $(if $(ARCH),--arch $(ARCH))
 
-image: ## Build the container image; needs docker (IMAGE, PLATFORMS, PUSH: see hack/image.sh)
+image: ## Build the container image with docker or buildah (IMAGE, PLATFORMS, PUSH: see hack/image.sh)
 	@hack/image.sh
 
 envtest: ## Provide kube-apiserver, etcd and kubectl, and print their directory

@@ -64,11 +64,12 @@ async fn followed(helm: Helm) {
         .await;
 }
 
-/// `make image` needs docker, and docker the network: both are outside of tests. The binary that it
-/// puts into the image is the one that plays the pod here, where `hack/test.sh` has built it.
+/// `make image` needs docker or buildah, and these the network: both are outside of tests. The
+/// binary that it puts into the image is the one that plays the pod here, where `hack/test.sh` has
+/// built it.
 async fn image_is_refused_with_a_way_out(terminal: &Terminal, line: &str) {
     assert_eq!(line, "make image");
-    let nowhere = "DOCKER_HOST=unix:///nonexistent make image";
+    let nowhere = "BUILDER=docker DOCKER_HOST=unix:///nonexistent make image";
     let output = terminal.output(nowhere).await;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
@@ -78,19 +79,14 @@ async fn image_is_refused_with_a_way_out(terminal: &Terminal, line: &str) {
 
 /// The commands that helm shows after the install.
 async fn notes_are_followed(terminal: &Terminal, site: &Site, notes: &str) {
-    let (_, kube) = plane().await;
-    let account = json!({
-        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"},
-    });
-    // The controller manager's part. What it may read is up to the reader.
-    let made = kube.try_create("serviceaccounts", "default", account).await;
-    drop(made);
-    terminal
-        .run("kubectl create role maps -n default --verb=list,watch --resource=configmaps")
-        .await;
-    terminal
-        .run("kubectl create rolebinding maps -n default --role=maps --serviceaccount=default:default")
-        .await;
+    // Whose rights the reader has is up to the reader.
+    for line in [
+        "kubectl create serviceaccount reader",
+        "kubectl create role reader --verb=list,watch --resource=configmaps",
+        "kubectl create rolebinding reader --role=reader --serviceaccount=default:reader",
+    ] {
+        terminal.run(line).await;
+    }
     let map = kube::config_map("noted", json!({}), json!({}));
     site.kube.create("configmaps", "default", map).await;
     let joined = notes.replace("\\\n", " ");
@@ -113,7 +109,7 @@ async fn notes_are_followed(terminal: &Terminal, site: &Site, notes: &str) {
             ] => {}
             ["kubectl", "-n", ..] => drop(terminal.run(line).await),
             ["kubectl", "create", "token", "SERVICE_ACCOUNT", ..] => {
-                let line = line.replace("SERVICE_ACCOUNT", "default");
+                let line = line.replace("SERVICE_ACCOUNT", "reader");
                 terminal.run(&line).await;
             }
             ["informerd", "watch", ..] => {
