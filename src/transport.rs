@@ -35,6 +35,7 @@ mod stats;
 mod tests;
 mod tls;
 mod unix;
+mod waiting;
 
 pub use address::{Address, AddressError};
 pub use connection::Context;
@@ -47,6 +48,11 @@ pub use stats::Stats;
 pub use tls::{Tls, TlsError, TlsFiles};
 
 use std::convert::Infallible;
+
+/// In the extensions of a response: whoever makes its body bounds what all such bodies hold, so it
+/// counts for nothing in [`Limits::max_waiting`].
+#[derive(Debug, Clone, Copy)]
+pub struct Counted;
 
 /// What a connection needs of a service; implemented by everything that fits, never by hand.
 /// `tonic::service::Routes` fits. The service is cloned once per connection and once per request.

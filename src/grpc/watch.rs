@@ -32,6 +32,7 @@ use crate::{
     cacher::{Cachers, Lease},
     proto::{codec::StrictDecoder, v1},
     subscription::{Closed, Control, Item, Subscription},
+    transport::Counted,
 };
 
 /// The one method here.
@@ -151,6 +152,7 @@ fn respond(body: WatchBody) -> Response<Body> {
     let mut response = Response::new(Body::new(body));
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(header::CONTENT_TYPE, grpc);
+    response.extensions_mut().insert(Counted);
     response
 }
 

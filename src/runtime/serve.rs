@@ -209,11 +209,7 @@ impl Daemon {
             ..
         } = parts.listening;
         tasks.spawn(admin::serve(admin_port, router, AdminLimits::default()));
-        let context = transport::Context {
-            limits: Arc::new(parts.limits),
-            stats: parts.stats,
-            drain: stop.clone(),
-        };
+        let context = transport::Context::new(parts.limits, parts.stats, stop.clone());
         let serving = transport::serve(grpc, parts.api, context);
         let draining = async {
             leaving.cancelled().await;
@@ -268,6 +264,7 @@ fn limits(args: &ServeArgs, descriptors: Option<u64>) -> Limits {
         // Whoever takes so little that a message stays cut in two is no better.
         stall_finish: args.stall_limit,
         stall_trailers: grpc::stall_trailers(),
+        max_waiting: buffers::for_answers(args.answer_memory),
         outdated_trailers: grpc::outdated_trailers,
         drain_deadline: args.leave().1,
         ..Limits::default()

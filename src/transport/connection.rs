@@ -37,6 +37,7 @@ use super::{
     pump::{self, Cut},
     request::RequestBody,
     segments::Segments,
+    waiting::Waiting,
 };
 
 /// What all connections of a server share.
@@ -49,6 +50,20 @@ pub struct Context {
     /// When cancelled: tell the client to open no more streams (GOAWAY), let the open ones end,
     /// then close.
     pub drain: CancellationToken,
+    /// What waits for the readers of all of them.
+    pub(super) waiting: Arc<Waiting>,
+}
+
+impl Context {
+    /// Of a server with these limits.
+    pub fn new(limits: Limits, stats: Arc<Stats>, drain: CancellationToken) -> Self {
+        Self {
+            waiting: Waiting::new(limits.max_waiting),
+            limits: Arc::new(limits),
+            stats,
+            drain,
+        }
+    }
 }
 
 /// Serves one connection from its first byte of HTTP/2 until it is closed. A broken peer is the
@@ -95,6 +110,7 @@ struct Driver<IO, S> {
     flooded: bool,
     /// Tells the streams why the connection is over.
     ending: Ending,
+    waiting: Arc<Waiting>,
 }
 
 impl<IO, S> Driver<IO, S>
@@ -113,6 +129,7 @@ where
             limits,
             stats,
             drain,
+            waiting,
         } = context;
         let (io, socket) = cork::cork(io, limits.allowance());
         let mut handshake = limits.builder().handshake::<_, Segments>(io);
@@ -151,6 +168,7 @@ where
             stats,
             flooded: false,
             ending: Ending::default(),
+            waiting,
         })
     }
 
@@ -257,6 +275,7 @@ where
         let service = self.service.clone();
         let (limits, stats) = (Arc::clone(&self.limits), Arc::clone(&self.stats));
         let outdated = self.outdated.clone();
+        let waiting = Arc::clone(&self.waiting);
         let open = stats.hold_stream();
         Box::pin(async move {
             let _open = open;
@@ -265,6 +284,7 @@ where
                 request,
                 outdated,
                 fate,
+                waiting,
             };
             let answer = pump::answer(call, &mut respond, &limits, &stats);
             match AssertUnwindSafe(answer).catch_unwind().await {

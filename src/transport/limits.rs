@@ -68,6 +68,10 @@ pub struct Limits {
     /// If the stall has cut a message in two: further time for the peer to take its rest, before
     /// the stream is reset (ENHANCE_YOUR_CALM) instead of ended with trailers. Default 30 s.
     pub stall_finish: Duration,
+    /// Bytes of responses that are not [`Counted`](super::Counted) and wait for their readers, of
+    /// all connections together; beyond that those go who have been waited for the longest.
+    /// Default 256 MiB.
+    pub max_waiting: usize,
     /// After the trailers of a stalled stream: time until it is reset as well. Default 5 s.
     pub stall_linger: Duration,
     /// Trailers that end a stalled stream. Default: none, i.e. an empty trailers frame.
@@ -106,6 +110,7 @@ impl Default for Limits {
             idle: Duration::from_secs(15 * 60),
             stall: Duration::from_secs(30),
             stall_finish: Duration::from_secs(30),
+            max_waiting: 256 << 20,
             stall_linger: Duration::from_secs(5),
             stall_trailers: HeaderMap::new(),
             outdated_trailers: HeaderMap::new,

@@ -7,10 +7,12 @@
 use std::{
     future::{Future as _, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use h2::{Reason, SendStream, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
@@ -19,7 +21,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-use super::{Fate, HttpService, Limits, Stats, segments::Segments};
+use super::{
+    Counted, Fate, HttpService, Limits, Stats,
+    segments::Segments,
+    waiting::{Wait, Waiting},
+};
+
+/// The gRPC specification's name for it is RESOURCE_EXHAUSTED.
+const EXHAUSTED: Reason = Reason::ENHANCE_YOUR_CALM;
 
 /// Bytes handed to `h2` in one step, and taken from a body unless its message is longer.
 const STEP: usize = 64 * 1024;
@@ -31,6 +40,8 @@ pub(super) enum Cut {
     Client,
     #[error("the client took nothing within the stall limit")]
     Stalled,
+    #[error("too much waits for slow readers, and this one has been waited for the longest")]
+    Crowded,
     #[error("the client has to show its certificate again")]
     Outdated,
     #[error("the response body failed: {0}")]
@@ -47,6 +58,8 @@ pub(super) struct Call<S> {
     pub(super) outdated: Option<CancellationToken>,
     /// Is told what becomes of the response, before its body or its call is dropped.
     pub(super) fate: Fate,
+    /// What waits for the readers of all streams.
+    pub(super) waiting: Arc<Waiting>,
 }
 
 /// Calls the service and sends its whole response. Stops at once, and drops the call or the body,
@@ -57,6 +70,7 @@ pub(super) async fn answer<S: HttpService>(
         request,
         outdated,
         fate,
+        waiting,
     }: Call<S>,
     respond: &mut SendResponse<Segments>,
     limits: &Limits,
@@ -64,21 +78,31 @@ pub(super) async fn answer<S: HttpService>(
 ) -> Result<(), Cut> {
     let response = call(service, request, respond, &fate).await?;
     let (head, body) = response.into_parts();
+    let reader = Reader {
+        counted: head.extensions.get::<Counted>().is_some(),
+        waiting,
+        stall: limits.stall,
+        fate,
+    };
     let head = Response::from_parts(head, ());
     let ended = body.is_end_stream();
     let begun = respond.send_response(head, ended);
-    let mut send = begun.inspect_err(|_| fate.left())?;
+    let mut send = begun.inspect_err(|_| reader.fate.left())?;
     if ended {
         return Ok(());
     }
     let mut step = Step::default();
     // In a box: most streams have none.
     let over = outdated.map(|outdated| Box::pin(outdated.cancelled_owned()));
-    let sent = send_body(&mut send, (body, over, &fate), &mut step, limits.stall).await;
+    let sent = send_body(&mut send, (body, over), &mut step, &reader).await;
     match sent {
         Err(Cut::Stalled) => {
             stats.add_stalled();
-            end_stalled(&mut send, step, &fate, limits).await?;
+            end_stalled(&mut send, step, &reader, limits).await?;
+        }
+        Err(Cut::Crowded) => {
+            stats.add_crowded();
+            end_crowded(&mut send, step, limits).await?;
         }
         Err(Cut::Outdated) => send.send_trailers((limits.outdated_trailers)())?,
         _ => {}
@@ -107,12 +131,43 @@ async fn call<S: HttpService>(
 /// When the peer may no longer be who it was.
 type Over = Option<Pin<Box<WaitForCancellationFutureOwned>>>;
 
+/// Whom a body is sent to, and for how long it is waited for.
+struct Reader {
+    fate: Fate,
+    waiting: Arc<Waiting>,
+    stall: Duration,
+    /// Whether its bytes are bounded where they are made.
+    counted: bool,
+}
+
 /// What was taken from a body together: it ends where a message ends.
 #[derive(Debug, Default)]
 struct Step {
     data: Segments,
+    /// Bytes that are bounded nowhere else.
+    own: usize,
     /// Whether a part has been sent, so that the peer holds an incomplete message.
     begun: bool,
+    /// While it has to be waited for, if it has bytes of its own.
+    wait: Option<Box<Wait>>,
+}
+
+impl Step {
+    fn push(&mut self, bytes: Bytes, counted: bool) {
+        if !counted {
+            self.own += bytes.len();
+        }
+        self.data.push(bytes);
+    }
+
+    /// Ready when the reader has been waited for too long, by this or by others.
+    fn poll_crowded(&mut self, cx: &mut Context<'_>, waiting: &Arc<Waiting>) -> Poll<()> {
+        if self.own == 0 {
+            return Poll::Pending;
+        }
+        let begin = || Box::new(waiting.begin(self.own));
+        self.wait.get_or_insert_with(begin).poll_over(cx)
+    }
 }
 
 /// Sends a body to its end. Takes it by value so that it is gone when this returns, whatever the
@@ -120,16 +175,18 @@ struct Step {
 /// after a stall was taken from the body and not sent.
 async fn send_body(
     send: &mut SendStream<Segments>,
-    (body, over, fate): (Body, Over, &Fate),
+    (body, over): (Body, Over),
     step: &mut Step,
-    stall: Duration,
+    reader: &Reader,
 ) -> Result<(), Cut> {
     let mut body = pin!(body);
-    let sent = send_steps(send, (body.as_mut(), over, fate), step, stall).await;
+    let sent = send_steps(send, (body.as_mut(), over), step, reader).await;
+    let fate = &reader.fate;
     match &sent {
         Ok(()) => {}
         Err(Cut::Client | Cut::Http(_)) => fate.left(),
         Err(Cut::Stalled) => fate.end("stalled"),
+        Err(Cut::Crowded) => fate.end("crowded"),
         Err(Cut::Outdated) => fate.end("authorities_replaced"),
         Err(Cut::Body(_)) => fate.end("failed"),
     }
@@ -138,24 +195,24 @@ async fn send_body(
 
 async fn send_steps(
     send: &mut SendStream<Segments>,
-    (mut body, mut over, fate): (Pin<&mut Body>, Over, &Fate),
+    (mut body, mut over): (Pin<&mut Body>, Over),
     step: &mut Step,
-    stall: Duration,
+    reader: &Reader,
 ) -> Result<(), Cut> {
     loop {
-        let (data, end) = poll_fn(|cx| {
+        let (taken, end) = poll_fn(|cx| {
             // A step ends where a message does, so nothing is cut in two here.
             if let Some(over) = &mut over
                 && over.as_mut().poll(cx).is_ready()
             {
                 return Poll::Ready(Err(Cut::Outdated));
             }
-            poll_step(cx, send, body.as_mut())
+            poll_step(cx, send, body.as_mut(), reader.counted)
         })
         .await?;
-        *step = Step { data, begun: false };
+        *step = taken;
         let last = matches!(end, End::Clean);
-        let ended = send_step(send, (step, last), fate, stall).await?;
+        let ended = send_step(send, (step, last), reader, reader.stall).await?;
         match end {
             End::Open => {}
             End::Clean if ended => return Ok(()),
@@ -170,19 +227,21 @@ async fn send_steps(
 async fn send_step(
     send: &mut SendStream<Segments>,
     (step, last): (&mut Step, bool),
-    fate: &Fate,
+    reader: &Reader,
     stall: Duration,
 ) -> Result<bool, Cut> {
     let mut ended = false;
     while !step.data.is_empty() {
-        let room = capacity(send, step.data.len().min(STEP), stall).await?;
+        let room = capacity(send, step, reader, stall).await?;
         let part = step.data.take_front(room);
         ended = last && step.data.is_empty();
         let bytes = part.len();
         send.send_data(part, ended)?;
-        fate.add_delivered(bytes);
+        reader.fate.add_delivered(bytes);
         step.begun = true;
     }
+    // Others need not wait for this one any more.
+    step.wait = None;
     Ok(ended)
 }
 
@@ -199,10 +258,11 @@ enum End {
 fn poll_step(
     cx: &mut Context<'_>,
     send: &mut SendStream<Segments>,
-    mut body: Pin<&mut Body>,
-) -> Poll<Result<(Segments, End), Cut>> {
-    let mut data = Segments::default();
-    let step = poll_frames(cx, body.as_mut(), &mut data);
+    body: Pin<&mut Body>,
+    counted: bool,
+) -> Poll<Result<(Step, End), Cut>> {
+    let mut taken = Step::default();
+    let step = poll_frames(cx, body, &mut taken, counted);
     // `h2` wakes whoever is registered when it grants capacity, even if asked by that very
     // stream. With data at hand the stream goes on anyway, so it registers nobody.
     let mut quiet = Context::from_waker(Waker::noop());
@@ -211,24 +271,25 @@ fn poll_step(
         return Poll::Ready(Err(Cut::Client));
     }
     let end = ready!(step)?;
-    Poll::Ready(Ok((data, end)))
+    Poll::Ready(Ok((taken, end)))
 }
 
 fn poll_frames(
     cx: &mut Context<'_>,
     mut body: Pin<&mut Body>,
-    data: &mut Segments,
+    step: &mut Step,
+    counted: bool,
 ) -> Poll<Result<End, Cut>> {
     loop {
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(status))) => return Poll::Ready(Err(Cut::Body(status))),
             Poll::Ready(None) => return Poll::Ready(Ok(End::Clean)),
-            Poll::Pending if data.is_empty() => return Poll::Pending,
+            Poll::Pending if step.data.is_empty() => return Poll::Pending,
             Poll::Pending => return Poll::Ready(Ok(End::Open)),
         };
         match frame.into_data() {
-            Ok(bytes) => data.push(bytes),
+            Ok(bytes) => step.push(bytes, counted),
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 return Poll::Ready(Ok(End::Trailers(trailers)));
@@ -237,19 +298,20 @@ fn poll_frames(
         if body.is_end_stream() {
             return Poll::Ready(Ok(End::Clean));
         }
-        if data.len() >= STEP && body.size_hint().lower() == 0 {
+        if step.data.len() >= STEP && body.size_hint().lower() == 0 {
             return Poll::Ready(Ok(End::Open));
         }
     }
 }
 
-/// Waits for room for at least one byte, at most for `stall`; asks for `want` bytes.
+/// Waits for room for at least one byte of a step, at most for `stall`.
 async fn capacity(
     send: &mut SendStream<Segments>,
-    want: usize,
+    step: &mut Step,
+    reader: &Reader,
     stall: Duration,
 ) -> Result<usize, Cut> {
-    send.reserve_capacity(want);
+    send.reserve_capacity(step.data.len().min(STEP));
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
         // Capacity first: `poll_capacity` reports only changes since it was last asked.
@@ -266,6 +328,9 @@ async fn capacity(
             Poll::Ready(None) => return Poll::Ready(Err(Cut::Client)),
             Poll::Pending => {}
         }
+        if step.poll_crowded(cx, &reader.waiting).is_ready() {
+            return Poll::Ready(Err(Cut::Crowded));
+        }
         let timer = timer.get_or_insert_with(|| Box::pin(sleep(stall)));
         timer.as_mut().poll(cx).map(|()| Err(Cut::Stalled))
     })
@@ -281,22 +346,40 @@ async fn capacity(
 async fn end_stalled(
     send: &mut SendStream<Segments>,
     mut step: Step,
-    fate: &Fate,
+    reader: &Reader,
     limits: &Limits,
 ) -> Result<(), Cut> {
     if step.begun {
-        let rest = send_step(send, (&mut step, false), fate, limits.stall_finish);
+        let rest = send_step(send, (&mut step, false), reader, limits.stall_finish);
         match timeout(limits.stall_finish, rest).await {
             Ok(Ok(_)) => {}
-            Ok(Err(Cut::Stalled)) | Err(_) => {
-                // The gRPC specification's name for it is RESOURCE_EXHAUSTED.
-                send.send_reset(Reason::ENHANCE_YOUR_CALM);
+            Ok(Err(Cut::Stalled | Cut::Crowded)) | Err(_) => {
+                send.send_reset(EXHAUSTED);
                 return Ok(());
             }
             Ok(Err(cut)) => return Err(cut),
         }
     }
     drop(step);
+    end_behind_message(send, limits).await
+}
+
+/// Ends a stream that has to make room at once: what is left of it is dropped.
+async fn end_crowded(
+    send: &mut SendStream<Segments>,
+    step: Step,
+    limits: &Limits,
+) -> Result<(), Cut> {
+    let begun = step.begun;
+    drop(step);
+    if begun {
+        send.send_reset(EXHAUSTED);
+        return Ok(());
+    }
+    end_behind_message(send, limits).await
+}
+
+async fn end_behind_message(send: &mut SendStream<Segments>, limits: &Limits) -> Result<(), Cut> {
     send.send_trailers(limits.stall_trailers.clone())?;
     let gone = poll_fn(|cx| send.poll_reset(cx));
     if timeout(limits.stall_linger, gone).await.is_err() {

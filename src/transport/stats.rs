@@ -27,6 +27,7 @@ pub struct Stats {
     tls_reloads_refused: AtomicU64,
     certificate_expiry: AtomicI64,
     stalled: AtomicU64,
+    crowded: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -79,6 +80,8 @@ counters! {
     tls_reloads_refused / add_tls_reload_refused,
     /// Streams ended by the stall rule, ever.
     stalled / add_stalled,
+    /// Streams ended because too much waited for slow readers, ever.
+    crowded / add_crowded,
     /// Requests whose service or response body panicked, ever.
     panics / add_panic,
 }

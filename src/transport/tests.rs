@@ -64,11 +64,7 @@ impl Server {
             panic!("bound to a port");
         };
         let drain = CancellationToken::new();
-        let context = Context {
-            limits: Arc::new(limits),
-            stats: Arc::clone(&stats),
-            drain: drain.clone(),
-        };
+        let context = Context::new(limits, Arc::clone(&stats), drain.clone());
         let task = tokio::spawn(serve(vec![listener], service, context));
         Self {
             addr,

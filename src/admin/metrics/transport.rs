@@ -41,6 +41,11 @@ const COUNTERS: &[(&str, &str, Figure)] = &[
         Stats::stalled,
     ),
     (
+        "streams_crowded",
+        "Streams ended because too much waited for slow readers",
+        Stats::crowded,
+    ),
+    (
         "requests_panicked",
         "Requests that ended by a panic, which is a defect",
         Stats::panics,

@@ -78,6 +78,12 @@ pub(in crate::runtime) struct ServeArgs {
     #[arg(long, env = "INFORMERD_STALL_LIMIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) stall_limit: Duration,
 
+    /// Most bytes of answers that wait for slow readers, streams aside; beyond that those calls end
+    /// that have been waited for the longest; default: an eighth of the memory limit, or 256Mi
+    /// without one
+    #[arg(long, env = "INFORMERD_ANSWER_MEMORY", value_parser = bytes, value_name = "SIZE")]
+    pub(in crate::runtime) answer_memory: Option<usize>,
+
     /// How long the daemon may take to end after SIGTERM
     #[arg(long, env = "INFORMERD_DRAIN", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) drain: Duration,
@@ -143,6 +149,7 @@ impl ServeArgs {
             linger: Duration::from_secs(300),
             sync_deadline: Duration::from_secs(30),
             stall_limit: Duration::from_secs(30),
+            answer_memory: None,
             drain: Duration::from_secs(2),
             drain_accept: Duration::ZERO,
             streams_per_connection: 1000,

@@ -18,6 +18,11 @@ pub(super) fn allowed(asked: Option<usize>) -> usize {
     bytes
 }
 
+/// The bytes of other answers that may wait for slow readers: half of that.
+pub(super) fn for_answers(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| share(limit(Path::new("/"))) / 2)
+}
+
 fn share(limit: Option<usize>) -> usize {
     limit.map_or(DEFAULT, |limit| (limit / 4).max(LEAST))
 }

@@ -207,3 +207,64 @@ async fn an_idle_stream_is_no_stalled_one() {
     })
     .await;
 }
+
+/// A server that hands out one fed response for each request, the first ones as shared.
+async fn crowded(shared: usize, own: usize) -> (Server, Vec<Feeder>) {
+    let (feeders, mut responses): (Vec<Feeder>, Vec<_>) = (0..shared + own).map(|_| fed()).unzip();
+    for response in responses.iter_mut().take(shared) {
+        response.extensions_mut().insert(crate::transport::Counted);
+    }
+    let responses = Arc::new(parking_lot::Mutex::new(responses));
+    let limits = Limits {
+        max_waiting: 10_000,
+        stall: Duration::from_secs(60),
+        ..limits()
+    };
+    let service = service(move |_| responses.lock().remove(0));
+    (Server::start(limits, service).await, feeders)
+}
+
+#[tokio::test]
+async fn the_reader_that_is_waited_for_longest_makes_room_and_shared_bytes_take_none() {
+    bounded(async {
+        let (server, feeders) = crowded(2, 3).await;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(1_000);
+        let client = server.client_with(&builder).await;
+        let block = Bytes::from(vec![b'x'; 8_000]);
+        let mut bodies = Vec::new();
+        for (at, (feed, _)) in feeders.iter().enumerate() {
+            let bytes = match at {
+                0 | 1 => block.clone(),
+                // Behind a whole message.
+                2 => Bytes::from(vec![b'y'; 1_000]),
+                _ => Bytes::from(vec![b'y'; 6_000]),
+            };
+            feed.send(Frame::data(bytes)).expect("open");
+            let response = get(&client, "/").await.await.expect("answered");
+            let mut body = response.into_body();
+            assert!(matches!(read_on(&mut body, 1_000).await, (1_000, None)));
+            if at == 2 {
+                feed.send(data(vec![b'y'; 6_000])).expect("open");
+            }
+            bodies.push(body);
+        }
+        let mut bodies = bodies.into_iter();
+        let shared = [bodies.next(), bodies.next()];
+        let mut first = bodies.next().expect("the first of its own");
+        let (_, end) = read_on(&mut first, 1).await;
+        let trailers = end.expect("an end").expect("trailers, not a reset");
+        assert_eq!(trailers, Some(limits().stall_trailers));
+        let mut second = bodies.next().expect("the second");
+        let (_, end) = read_on(&mut second, 1).await;
+        let error = end.expect("an end").expect_err("a reset, no trailers");
+        assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+        assert_eq!((server.stats.crowded(), server.stats.stalled()), (2, 0));
+        for (at, (feed, _)) in feeders.iter().enumerate() {
+            assert_eq!(feed.is_closed(), (2..4).contains(&at), "{at}");
+        }
+        drop((client, shared, first, second, bodies, feeders));
+        server.finish().await;
+    })
+    .await;
+}

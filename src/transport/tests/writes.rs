@@ -96,11 +96,7 @@ fn all_fed() -> (Vec<Feeder>, impl HttpService + Sync) {
 }
 
 fn context() -> Context {
-    Context {
-        limits: Arc::new(Limits::default()),
-        stats: Arc::default(),
-        drain: CancellationToken::new(),
-    }
+    Context::new(Limits::default(), Arc::default(), CancellationToken::new())
 }
 
 fn opening(context: &Context) -> Opening {
