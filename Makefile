@@ -21,7 +21,8 @@ test: ## Run all tests, the real kube-apiserver included (built once, see envtes
 lint: ## Check format, clippy, documentation, dependencies, protocol, scripts and Python
 	@hack/lint.sh
 
-bench: ## Print what watches cost: CPU of Python clients, of the apiserver and of the daemon
+bench: ## Print what watches cost: TLS, Python clients, the apiserver, the daemon
+	@cargo bench --quiet --bench tls
 	@hack/python.sh bench
 
 sizing: ## Print what a daemon takes in memory and CPU: the figures of docs/operations.md
