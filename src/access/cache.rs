@@ -68,7 +68,7 @@ type Wait<V> = (Shared<Question<V>>, Instant, Arc<Wanted>);
 
 impl<V: Answer> Cache<V> {
     pub(super) fn new(desk: Desk, count: Count) -> Self {
-        let lanes = (Lane::new(AT_ONCE, CALLS), Lane::new(AT_ONCE, RECHECKS));
+        let lanes = (Lane::new(AT_ONCE, CALLS), Lane::whole(AT_ONCE, RECHECKS));
         Self::with(desk, Answers::new(), lanes, count)
     }
 

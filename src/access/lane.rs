@@ -1,8 +1,8 @@
 //! A lane of questions: so many are asked at once, so many wait, and whoever asks much waits behind
 //! those who ask little.
 //!
-//! Turns go round among those who ask, one question each, and one asker has at most a share of
-//! them. When the lane is full a newcomer takes the place of the last question of whoever has most
+//! Turns go round among those who ask, one question each, and where it is so wanted one asker has
+//! at most a share of them. When the lane is full a newcomer takes the place of the last question of whoever has most
 //! waiting. So a flood delays, and turns away, whoever it comes from.
 
 mod asker;
@@ -75,9 +75,19 @@ pub(super) struct Turn(Place);
 
 impl Lane {
     pub(super) fn new(at_once: usize, places: usize) -> Self {
+        Self::with_share(at_once, (at_once / SHARE).max(1), places)
+    }
+
+    /// One in which an asker may have all turns while nobody else waits for one: for questions that
+    /// are few and come in an order of their own, in which a turn that is left free helps nobody.
+    pub(super) fn whole(at_once: usize, places: usize) -> Self {
+        Self::with_share(at_once, at_once, places)
+    }
+
+    fn with_share(at_once: usize, share: usize, places: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: at_once,
-            share: (at_once / SHARE).max(1),
+            share,
             places,
             waiting: 0,
             lines: HashMap::new(),

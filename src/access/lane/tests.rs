@@ -52,6 +52,19 @@ fn one_asker_has_a_share_of_the_turns_and_the_others_the_rest() {
 }
 
 #[test]
+fn where_there_are_no_shares_no_turn_is_left_free() {
+    let lane = Lane::whole(8, 100);
+    let (mut flooding, waiting) = flood(&lane, "flood", 50);
+    assert_eq!((flooding.len(), waiting.len()), (8, 42));
+    let mut ann = enter(&lane, "ann");
+    assert!(turn(&mut ann).is_none(), "all turns are taken");
+    flooding.truncate(6);
+    assert!(turn(&mut ann).is_some(), "before most of the flood");
+    drop((flooding, waiting));
+    assert!(is_empty(&lane));
+}
+
+#[test]
 fn turns_go_round() {
     let lane = Lane::new(1, 100);
     let (mut held, mut waiting) = flood(&lane, "flood", 20);
