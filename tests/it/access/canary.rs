@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use crate::daemon::Daemon;
+use crate::{daemon::Daemon, wait::until};
 
 /// Object data that looks like a secret. Put it into objects that are watched.
 pub const SECRET: &str = "canary-7f3e-do-not-log";
@@ -25,11 +25,18 @@ pub async fn unseen(daemon: &Daemon, tokens: &[String], told: &[Status]) {
     }
 }
 
-/// Whether the audit log has a line with all these parts.
-pub fn audited(daemon: &Daemon, parts: &[&str]) -> bool {
+/// Whether the audit log has a line with all these parts. It is written a moment after the caller
+/// has heard: to see that there is one, wait with [`audited`].
+pub fn is_audited(daemon: &Daemon, parts: &[&str]) -> bool {
     daemon
         .log()
         .lines()
         .filter(|line| line.contains(r#""target":"audit""#))
         .any(|line| parts.iter().all(|part| line.contains(part)))
+}
+
+/// Waits until the audit log has a line with all these parts.
+pub async fn audited(daemon: &Daemon, parts: &[&str]) {
+    let what = format!("an audit line with {parts:?}");
+    until(&what, || async { is_audited(daemon, parts) }).await;
 }
