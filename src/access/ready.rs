@@ -61,3 +61,22 @@ impl Ready {
         last.is_some_and(|last| last <= asked && asked.duration_since(last) < LASTS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_on_readiness_is_good_for_what_is_asked_soon_after_it() {
+        let second = Duration::from_secs(1);
+        let (ready, word) = (Ready::default(), Instant::now() + 10 * second);
+        assert!(!ready.held(word), "nobody has said so");
+        *ready.0.lock() = Some(word);
+        assert!(ready.held(word) && ready.held(word + second));
+        assert!(!ready.held(word + 3 * second), "long ago");
+        assert!(
+            !ready.held(word - second),
+            "what was asked before may be wrong"
+        );
+    }
+}
