@@ -16,6 +16,7 @@ use tonic::Status;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection.
+#[derive(Clone)]
 pub struct Http2 {
     sender: SendRequest<Bytes>,
     address: SocketAddr,

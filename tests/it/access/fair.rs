@@ -215,10 +215,17 @@ async fn access_has_room_for_so_many_streams(_: Kind) {
     assert_eq!(reason(&status), "ACCESS_DENIED");
     has_room("it was refused").await;
     let raw = Http2::connect(scene.daemon.address()).await;
-    let head = raw.head("/informerd.v1.WatchService/Watch");
-    let head = head.header("authorization", format!("Bearer {token}"));
-    // Its message never comes, so that it is refused for that, after a while.
-    let held = tokio::spawn(async move { raw.send_head(head).await });
+    // Its message never comes, so that it is refused for that, after a while; and until then too
+    // whenever somebody else has the place for a moment.
+    let held = tokio::spawn(until("it is let in and stays", move || {
+        let head = raw.head("/informerd.v1.WatchService/Watch");
+        let head = head.header("authorization", format!("Bearer {token}"));
+        let raw = raw.clone();
+        async move {
+            let over = raw.send_head(head).await;
+            over.is_err()
+        }
+    }));
     until("it has a place", || async {
         let full = eve.watch(&maps()).await.err();
         full.is_some_and(|status| status.message().contains("all users"))
