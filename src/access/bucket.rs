@@ -32,6 +32,12 @@ impl Bucket {
         self.credit_at(flow, now) >= flow.most.into()
     }
 
+    /// How long to wait until there is so much credit.
+    pub(super) fn wait(&self, amount: u32, flow: Flow, now: Instant) -> Duration {
+        let missing = (f64::from(amount) - self.credit_at(flow, now)).max(0.0);
+        Duration::from_secs_f64(missing / f64::from(flow.rate.max(1)))
+    }
+
     /// Takes so much credit, and gives how long to wait until it is there.
     ///
     /// # Errors
@@ -43,13 +49,11 @@ impl Bucket {
         flow: Flow,
         now: Instant,
     ) -> Result<Duration, Duration> {
-        let credit = self.credit_at(flow, now);
-        let missing = (f64::from(amount) - credit).max(0.0);
-        let wait = Duration::from_secs_f64(missing / f64::from(flow.rate.max(1)));
+        let wait = self.wait(amount, flow, now);
         if wait > patience {
             return Err(wait - patience);
         }
-        self.credit = credit - f64::from(amount);
+        self.credit = self.credit_at(flow, now) - f64::from(amount);
         self.at = now;
         Ok(wait)
     }

@@ -1,4 +1,4 @@
-//! How fresh answers have to be, whose turn it is, and how many may come at once.
+//! How fresh answers have to be, and whose turn it is.
 
 use std::time::Duration;
 
@@ -55,42 +55,6 @@ impl Pace {
     }
 }
 
-/// So many at once, and so many per second in the long run.
-#[derive(Debug)]
-pub(super) struct Budget {
-    gap: Duration,
-    /// How far ahead of its time one may be taken.
-    credit: Duration,
-    /// When all that were taken would have been, one by one.
-    spent: Option<Instant>,
-}
-
-impl Budget {
-    pub(super) fn new(per_second: u32, burst: u32) -> Self {
-        let gap = Duration::from_secs(1) / per_second;
-        Self {
-            gap,
-            credit: gap * burst.saturating_sub(1),
-            spent: None,
-        }
-    }
-
-    /// Takes one, if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        if self.next(now) > now {
-            return false;
-        }
-        self.spent = Some(self.spent.map_or(now, |spent| spent.max(now)) + self.gap);
-        true
-    }
-
-    /// When there is one: now, or later.
-    pub(super) fn next(&self, now: Instant) -> Instant {
-        let free = self.spent.and_then(|spent| spent.checked_sub(self.credit));
-        free.map_or(now, |free| free.max(now))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,32 +68,5 @@ mod tests {
         assert_eq!(pace.since(Some(before(1))).earliest(now), Some(before(1)));
         assert_eq!(pace.since(Some(before(7))).earliest(now), Some(before(2)));
         assert_eq!(Pace::CALL.earliest(now), Some(before(10)));
-    }
-
-    #[test]
-    fn a_budget_is_a_burst_and_a_rate() {
-        let began = Instant::now();
-        let mut budget = Budget::new(10, 5);
-        let mut take = |at: u64| budget.take(began + Duration::from_millis(at));
-        let burst = (0..20).filter(|_| take(0)).count();
-        assert_eq!(burst, 5);
-        let mut later = 0;
-        for at in 1..=1000 {
-            later += u32::from(take(at));
-        }
-        assert_eq!(later, 10);
-        let burst = (0..20).filter(|_| take(60_000)).count();
-        assert_eq!(burst, 5, "what was left is not saved up for ever");
-    }
-
-    #[test]
-    fn a_budget_says_when_to_come_again() {
-        let now = Instant::now();
-        let mut budget = Budget::new(10, 1);
-        assert_eq!(budget.next(now), now);
-        assert!(budget.take(now));
-        let next = budget.next(now);
-        assert_eq!(next, now + Duration::from_millis(100));
-        assert!(!budget.take(now) && budget.take(next));
     }
 }

@@ -1,5 +1,6 @@
 //! The standings of all open streams: made by callers, checked by [`recheck`](super::recheck).
 
+mod callers;
 mod entry;
 mod keep;
 mod recent;

@@ -28,6 +28,8 @@ pub(super) struct Entry {
 pub(super) enum Wait {
     Regular(Turn),
     Failing(Turn),
+    /// Due, and behind others of its caller.
+    Parked,
 }
 
 /// One check that is to be made.

@@ -6,12 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     entry::{Census, Entry, Wait},
-    roll::Roll,
+    roll::{Roll, SWEEP},
 };
 use crate::access::{key::Key, queue::Turn, standing::Standing};
-
-/// Entries are looked through for those that nobody needs when there are so many.
-pub(super) const SWEEP: usize = 1024;
 
 impl Roll {
     /// Those whom time may have changed.
@@ -53,6 +50,33 @@ impl Roll {
         self.sweep_at = SWEEP.max(2 * self.entries.len());
     }
 
+    /// Puts one that is due aside, if its caller has its share of checks under way.
+    pub(super) fn parks(&mut self, key: &Key) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return false;
+        };
+        let Some(standing) = entry.standing.upgrade() else {
+            return false;
+        };
+        let parked = self.callers.park(standing.phase, *key);
+        if parked {
+            entry.turn = Some(Wait::Parked);
+        }
+        parked
+    }
+
+    /// A check of a caller has ended: the next one that was put aside is due.
+    pub(super) fn unpark(&mut self, phase: Key, now: Instant) {
+        self.callers.end(phase);
+        while let Some(key) = self.callers.next(phase) {
+            let entry = self.entries.get_mut(&key);
+            if let Some(entry) = entry.filter(|entry| matches!(entry.turn, Some(Wait::Parked))) {
+                entry.turn = Some(Wait::Regular(self.regular.put(now, key)));
+                return;
+            }
+        }
+    }
+
     /// Takes one off the roll.
     pub(super) fn strike(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
@@ -65,7 +89,7 @@ impl Roll {
         match turn {
             Some(Wait::Regular(turn)) => self.regular.remove(turn),
             Some(Wait::Failing(turn)) => self.failing.remove(turn),
-            None => {}
+            Some(Wait::Parked) | None => {}
         }
         early.into_iter().for_each(|turn| self.early.remove(turn));
     }

@@ -9,22 +9,28 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    callers::Callers,
     entry::{Check, Entry, Room, Wait},
-    keep::SWEEP,
     recent::Recent,
 };
 use crate::access::{
     Refusal, Whom,
     breaker::Breaker,
+    bucket::{Bucket, Flow},
     caller::Known,
     key::Key,
-    pace::Budget,
     queue::Queue,
     standing::{Standing, Timing},
 };
 
-/// Early checks per second, and such as may come at once.
-const EARLY: (u32, u32) = (200, 64);
+/// Questions of early checks per second, and such as may come at once.
+const EARLY: Flow = Flow {
+    rate: 400,
+    most: 128,
+};
+/// Checks of one caller that may be under way because they are due: a quarter of all. The others of
+/// a caller whose questions hang wait for these, and nobody else does.
+const SHARE: usize = 48;
 /// The next check after a change follows the last such one of the same standing no sooner than this.
 const GAP: Duration = Duration::from_secs(1);
 /// An answer that was asked for this long after a change was heard of knows of it: apiservers hear
@@ -36,6 +42,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const SPREAD: Duration = Duration::from_secs(2);
 /// How many of them may come per second all the same.
 const SPREAD_RATE: u32 = 500;
+/// Entries are looked through for those that nobody needs when there are so many.
+pub(super) const SWEEP: usize = 1024;
 
 /// All entries, and the queues in which they wait.
 pub(super) struct Roll {
@@ -51,23 +59,27 @@ pub(super) struct Roll {
     /// When time alone may change what holds, or earlier.
     pub(super) aging: Queue,
     pub(super) breaker: Breaker,
-    budget: Budget,
+    /// Of early checks.
+    budget: Bucket,
+    pub(super) callers: Callers,
     recent: Recent,
     pub(super) sweep_at: usize,
 }
 
 impl Roll {
     pub(super) fn new(timing: Timing) -> Self {
+        let origin = Instant::now();
         Self {
             timing,
-            origin: Instant::now(),
+            origin,
             entries: HashMap::new(),
             regular: Queue::default(),
             failing: Queue::default(),
             early: Queue::default(),
             aging: Queue::default(),
             breaker: Breaker::new(timing.interval),
-            budget: Budget::new(EARLY.0, EARLY.1),
+            budget: Bucket::full(EARLY, origin),
+            callers: Callers::new(SHARE),
             recent: Recent::default(),
             sweep_at: SWEEP,
         }
@@ -136,16 +148,21 @@ impl Roll {
         while room.regular
             && let Some(key) = self.due(now)
         {
-            if let Some(check) = self.begin(key, false, now) {
+            if !self.parks(&key)
+                && let Some(check) = self.begin(key, false, now)
+            {
                 return Some(check);
             }
         }
         while room.early
-            && self.budget.next(now) <= now
+            && self.budget.wait(1, EARLY, now).is_zero()
             && let Some(key) = self.early.due(now)
         {
             if let Some(check) = self.begin(key, true, now) {
-                self.budget.take(now);
+                // One that asks more than there is leaves a debt.
+                self.budget.take(1, Duration::ZERO, EARLY, now).ok();
+                let questions = check.standing.subject.questions.len();
+                self.budget.charge(count(questions).saturating_sub(1));
                 return Some(check);
             }
         }
@@ -163,17 +180,23 @@ impl Roll {
         }
     }
 
-    /// While nobody answers: one that has failed, whenever its time is, or any other.
+    /// While nobody answers: the one that has been due for longest, so that nobody who would have an
+    /// answer waits for those who have none; or else one that has failed, or any.
     fn take_trial(&mut self, now: Instant) -> Option<Check> {
         if !self.breaker.try_one(now) {
             return None;
         }
-        while let Some(key) = self.failing.pop().or_else(|| self.regular.pop()) {
+        while let Some(key) = self.trial(now) {
             if let Some(check) = self.begin(key, false, now) {
                 return Some(check);
             }
         }
         None
+    }
+
+    fn trial(&mut self, now: Instant) -> Option<Key> {
+        let due = self.due(now).or_else(|| self.failing.pop());
+        due.or_else(|| self.regular.pop())
     }
 
     /// Begins a check, if it is still needed.
@@ -194,6 +217,7 @@ impl Roll {
         let since = entry.changed.map(settled);
         let (turn, hasty) = (entry.turn.take(), entry.early.take());
         self.leave(turn, hasty);
+        self.callers.begin(standing.phase);
         Some(Check {
             standing,
             since,
@@ -208,7 +232,7 @@ impl Roll {
             return self.breaker.next();
         }
         let hasty = self.early.first();
-        let hasty = hasty.map(|first| first.max(self.budget.next(now)));
+        let hasty = hasty.map(|first| first.max(now + self.budget.wait(1, EARLY, now)));
         let regular = self.regular.first().into_iter().chain(self.failing.first());
         let regular = regular.filter(|_| room.regular);
         regular.chain(hasty.filter(|_| room.early)).min()
@@ -226,6 +250,7 @@ impl Roll {
             Err(refusal) if refusal.is_no_answer() => self.breaker.failed(check.began, now),
             Err(_) => self.answered(check.began, now),
         };
+        self.unpark(check.standing.phase, now);
         let key = &check.standing.key;
         let entry = self.entries.get_mut(key);
         let Some(entry) = entry.filter(|entry| entry.is_of(&check.standing)) else {
@@ -262,7 +287,8 @@ impl Roll {
     pub(super) fn answered(&mut self, asked: Instant, now: Instant) -> bool {
         let closed = self.breaker.answered(asked, now);
         if closed {
-            let spread = SPREAD.min(Duration::from_secs(1) * crowd(&self.failing) / SPREAD_RATE);
+            let spread =
+                SPREAD.min(Duration::from_secs(1) * count(self.failing.len()) / SPREAD_RATE);
             for key in self.failing.drain() {
                 let Some(entry) = self.entries.get_mut(&key) else {
                     continue;
@@ -335,6 +361,6 @@ fn retry(interval: Duration, failures: u32) -> Duration {
     wait.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-fn crowd(queue: &Queue) -> u32 {
-    u32::try_from(queue.len()).unwrap_or(u32::MAX)
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

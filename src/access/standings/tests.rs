@@ -26,6 +26,9 @@ const STEP: Duration = Duration::from_millis(50);
 
 static QUOTAS: LazyLock<Arc<Quotas>> = LazyLock::new(|| Arc::new(Quotas::new(Quota::default())));
 
+/// Numbers from here on are of one caller.
+const CROWD: u32 = 1 << 20;
+
 /// A caller of its own for each number, who reads pods in a namespace.
 fn standing(number: u32, namespace: &str, asked: Instant) -> Arc<Standing> {
     let namespaces = [namespace.to_owned()];
@@ -57,6 +60,9 @@ fn standing(number: u32, namespace: &str, asked: Instant) -> Arc<Standing> {
     let mut phase = key;
     phase[..8]
         .copy_from_slice(&(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes());
+    if number >= CROWD {
+        phase = [1; 32];
+    }
     let user = &known.identity.username;
     let held = QUOTAS.hold(user, key, questions.len(), Instant::now());
     let subject = Subject {
@@ -135,10 +141,9 @@ impl Play {
     }
 
     fn check(&mut self, check: &Check, answer: &impl Fn(&Made) -> Result<(), Refusal>) {
-        let key = check.standing.key.first_chunk().expect("32 bytes");
         let made = Made {
             at: self.passed(),
-            number: u32::from_be_bytes(*key),
+            number: number(check),
             early: check.early,
             since: check.since.map(|since| since - self.began),
         };
@@ -163,6 +168,11 @@ impl Play {
         let now = streams.map(|(_, watcher)| watcher.poll(Waker::noop()));
         now.filter(|now| now == health).count()
     }
+}
+
+fn number(check: &Check) -> u32 {
+    let key = check.standing.key.first_chunk().expect("32 bytes");
+    u32::from_be_bytes(*key)
 }
 
 fn fine(_: &Made) -> Result<(), Refusal> {
@@ -395,4 +405,53 @@ fn an_ended_one_makes_room_for_another_of_the_same_name() {
     play.open(0, play.now);
     assert_eq!(play.how_many(&Health::Good), 1);
     assert!(!play.run(70, fine).is_empty());
+}
+
+#[test]
+fn a_caller_whose_checks_all_fail_holds_nobody_else() {
+    let mut play = Play::new(6);
+    for number in CROWD..CROWD + 4 {
+        play.open(number, play.now);
+    }
+    let fails = |made: &Made| match made.number {
+        CROWD.. => Err(Refusal::Unverified),
+        _ => Ok(()),
+    };
+    for until in (50..=600).step_by(10) {
+        play.run(until, fails);
+        assert!(play.how_many(&Health::Good) >= 6, "after {until} s");
+    }
+    assert_eq!(play.how_many(&Health::Held), 4);
+}
+
+#[test]
+fn checks_that_hang_take_a_part_of_the_turns() {
+    let mut play = Play::new(100);
+    for number in CROWD..CROWD + 1000 {
+        play.open(number, play.now);
+    }
+    let mut hanging = Vec::new();
+    while play.passed() < seconds(40.0) {
+        play.now += STEP;
+        while let Some(check) = play.roll.take(play.now, ROOM) {
+            match number(&check) {
+                CROWD.. => hanging.push(check),
+                _ => play.check(&check, &fine),
+            }
+        }
+    }
+    let share = hanging.len();
+    assert!((40..60).contains(&share), "{share}");
+    let mut checked: Vec<_> = play.made.iter().map(|made| made.number).collect();
+    checked.sort_unstable();
+    checked.dedup();
+    assert_eq!(checked.len(), 100, "nobody waits for them");
+    // One by one the others of that caller have their turn.
+    for check in hanging.drain(..) {
+        play.finish(&check, Ok(()));
+        let next = play.roll.take(play.now, ROOM).expect("the next one");
+        play.finish(&next, Ok(()));
+    }
+    let made = play.run(45, fine);
+    assert!(made.iter().filter(|made| made.number >= CROWD).count() > 800);
 }
