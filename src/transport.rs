@@ -25,6 +25,7 @@ mod linger;
 mod listener;
 mod meter;
 mod opening;
+mod patience;
 mod peer;
 mod pump;
 mod request;

@@ -62,8 +62,9 @@ pub struct Limits {
     /// answers PINGs; zero for never. Default 15 min.
     pub idle: Duration,
     /// Longest time for which a response may have bytes to send and no room for a single one;
-    /// then its body is dropped, and the stream ends with
-    /// [`stall_trailers`](Self::stall_trailers), behind a whole message. Default 30 s.
+    /// for all that was taken together it is twice that and a second for each 16 KiB. Then its
+    /// body is dropped, and the stream ends with [`stall_trailers`](Self::stall_trailers), behind
+    /// a whole message. Default 30 s.
     pub stall: Duration,
     /// If the stall has cut a message in two: further time for the peer to take its rest, before
     /// the stream is reset (ENHANCE_YOUR_CALM) instead of ended with trailers. Default 30 s.

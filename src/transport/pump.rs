@@ -16,13 +16,14 @@ use bytes::Bytes;
 use h2::{Reason, SendStream, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
 use super::{
     Counted, Fate, HttpService, Limits, Stats,
+    patience::Patience,
     segments::Segments,
     waiting::{Wait, Waiting},
 };
@@ -231,8 +232,10 @@ async fn send_step(
     stall: Duration,
 ) -> Result<bool, Cut> {
     let mut ended = false;
+    let mut patience = Patience::new(stall, step.data.len());
     while !step.data.is_empty() {
-        let room = capacity(send, step, reader, stall).await?;
+        let room = capacity(send, step, reader, &mut patience).await?;
+        patience.moved();
         let part = step.data.take_front(room);
         ended = last && step.data.is_empty();
         let bytes = part.len();
@@ -304,15 +307,14 @@ fn poll_frames(
     }
 }
 
-/// Waits for room for at least one byte of a step, at most for `stall`.
+/// Waits for room for at least one byte of a step, as long as there is patience.
 async fn capacity(
     send: &mut SendStream<Segments>,
     step: &mut Step,
     reader: &Reader,
-    stall: Duration,
+    patience: &mut Patience,
 ) -> Result<usize, Cut> {
     send.reserve_capacity(step.data.len().min(STEP));
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
         // Capacity first: `poll_capacity` reports only changes since it was last asked.
         let room = send.capacity();
@@ -331,8 +333,7 @@ async fn capacity(
         if step.poll_crowded(cx, &reader.waiting).is_ready() {
             return Poll::Ready(Err(Cut::Crowded));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep(stall)));
-        timer.as_mut().poll(cx).map(|()| Err(Cut::Stalled))
+        patience.poll_over(cx).map(|()| Err(Cut::Stalled))
     })
     .await
 }

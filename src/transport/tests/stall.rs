@@ -68,6 +68,38 @@ async fn a_reader_of_whole_messages_gets_a_status_and_its_neighbours_go_on() {
     .await;
 }
 
+#[tokio::test]
+async fn a_reader_that_takes_a_byte_now_and_then_is_a_stalled_one() {
+    bounded(async {
+        let ((feed, gone), service) = one_fed();
+        let server = Server::start(limits(), service).await;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(1_000);
+        let client = server.client_with(&builder).await;
+        feed.send(data(vec![b'x'; 4_000])).expect("open");
+        let response = get(&client, "/fed").await.await.expect("answered");
+        let mut body = response.into_body();
+        let mut read = 0;
+        let reading = async {
+            while let Some(Ok(data)) = body.data().await {
+                read += data.len();
+                // Far less than its time for a pause, and it would take minutes.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if body.flow_control().release_capacity(1).is_err() {
+                    break;
+                }
+            }
+        };
+        let (_, gone) = tokio::join!(reading, gone);
+        gone.expect("the body is dropped");
+        assert_eq!(server.stats.stalled(), 1);
+        assert!(read < 4_000, "{read}");
+        drop((client, body));
+        server.finish().await;
+    })
+    .await;
+}
+
 /// One message in slices: after each the size hint tells how much is to come.
 struct Sliced(Vec<Bytes>);
 
