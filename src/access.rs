@@ -49,7 +49,7 @@ pub use bearer::Bearer;
 pub use caller::{Caller, Credential};
 pub use certificate::CertificateError;
 pub use counts::{Counts, ReviewLabels};
-pub use gate::{Gate, Policy};
+pub use gate::{Gate, Policy, Unable};
 pub use grant::{Grant, Permit};
 pub use identity::Identity;
 pub use quota::{Limit, Quota, StreamSlot, Tally};

@@ -15,7 +15,7 @@ use super::{
     pace::Pace,
     quota::Quotas,
     recheck,
-    review::{Apiserver, Reviewer},
+    review::{Apiserver, ReviewError, Reviewer},
     reviews::Reviews,
     standing::{Subject, Timing},
     standings::{Census, Standings},
@@ -255,11 +255,14 @@ impl Gate {
     ///
     /// # Errors
     /// What is wrong and what to do, for the operator.
-    pub async fn probe(&self) -> Result<(), String> {
-        match &self.guard {
-            None => Ok(()),
-            Some(guard) => guard.reviews.probe().await.map_err(|e| e.to_string()),
-        }
+    pub async fn probe(&self) -> Result<(), Unable> {
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        guard.reviews.probe().await.map_err(|why| match why {
+            ReviewError::Forbidden(_) => Unable::Forbidden(why.to_string()),
+            _ => Unable::Silent(why.to_string()),
+        })
     }
 
     /// As if all answers had become too old.
@@ -269,6 +272,17 @@ impl Gate {
             guard.reviews.forget();
         }
     }
+}
+
+/// Callers can't be checked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unable {
+    /// This daemon lacks a right. Nobody is let in until somebody grants it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The apiserver gives no answer that counts, for now.
+    #[error("{0}")]
+    Silent(String),
 }
 
 /// A caller that another gate let in without a name has none here.

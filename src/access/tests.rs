@@ -158,7 +158,8 @@ async fn the_self_test_says_what_is_missing() {
     let (gate, _work) = gate(&script, &policy());
     assert_eq!(gate.probe().await, Ok(()));
     script.down(true);
-    assert!(gate.probe().await.is_err());
+    let silent = gate.probe().await.expect_err("nobody answers");
+    assert!(matches!(silent, Unable::Silent(_)), "{silent:?}");
     assert_eq!(Gate::open_to_anyone(Quota::default()).probe().await, Ok(()));
 }
 

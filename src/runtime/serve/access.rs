@@ -6,7 +6,7 @@ use anyhow::bail;
 use tracing::{info, warn};
 
 use crate::{
-    access::{Gate, Policy, Quota},
+    access::{Gate, Policy, Quota, Unable},
     admin::Readiness,
     cacher::Spawn,
     rbac::{self, Tell},
@@ -71,7 +71,7 @@ pub(super) fn gate(
     let trials = Trials {
         gate: gate.clone(),
         readiness: readiness.clone(),
-        well: true,
+        record: Record::default(),
     };
     spawn("access trials".to_owned(), Box::pin(trials.run()));
     if !args.ignore_role_changes {
@@ -87,7 +87,7 @@ pub(super) fn gate(
 struct Trials {
     gate: Gate,
     readiness: Arc<Readiness>,
-    well: bool,
+    record: Record,
 }
 
 impl Trials {
@@ -95,18 +95,60 @@ impl Trials {
         loop {
             let outcome = self.gate.probe().await;
             let wait = if outcome.is_ok() { TRIALS.0 } else { TRIALS.1 };
-            self.note(outcome);
+            self.readiness.trouble(self.record.note(outcome));
             tokio::time::sleep(wait).await;
         }
     }
+}
 
-    fn note(&mut self, outcome: Result<(), String>) {
+/// How the trials went.
+#[derive(Debug, Default)]
+struct Record {
+    /// Whether one has succeeded ever.
+    proven: bool,
+    /// Whether the last one failed.
+    failing: bool,
+    /// The right that is missing, by the last one that could tell.
+    missing: Option<String>,
+}
+
+impl Record {
+    /// Notes an outcome; gives what should keep clients away.
+    ///
+    /// That the apiserver answers nobody for now should not: it is so for all replicas, and a
+    /// Service without any would cut open streams off, which are held for this very case.
+    fn note(&mut self, outcome: Result<(), Unable>) -> Option<String> {
         match &outcome {
-            Err(problem) if self.well => warn!(problem, "callers can't be checked: not ready"),
-            Ok(()) if !self.well => info!("callers can be checked again"),
+            Err(problem) if !self.failing => warn!(%problem, "callers can't be checked"),
+            Ok(()) if self.failing => info!("callers can be checked again"),
             _ => {}
         }
-        self.well = outcome.is_ok();
-        self.readiness.trouble(outcome.err());
+        self.failing = outcome.is_err();
+        self.proven |= outcome.is_ok();
+        match outcome {
+            Ok(()) => self.missing = None,
+            Err(Unable::Forbidden(right)) => self.missing = Some(right),
+            Err(Unable::Silent(problem)) if !self.proven => return Some(problem),
+            Err(Unable::Silent(_)) => {}
+        }
+        self.missing.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_apiserver_keeps_nobody_away_from_a_daemon_that_was_ready() {
+        let silent = || Err(Unable::Silent("no answer".into()));
+        let forbidden = || Err(Unable::Forbidden("bind it".into()));
+        let mut record = Record::default();
+        assert_eq!(record.note(silent()).as_deref(), Some("no answer"));
+        assert_eq!(record.note(Ok(())), None);
+        assert_eq!(record.note(silent()), None);
+        assert_eq!(record.note(forbidden()).as_deref(), Some("bind it"));
+        assert_eq!(record.note(silent()).as_deref(), Some("bind it"));
+        assert_eq!(record.note(Ok(())), None);
     }
 }
