@@ -1,6 +1,7 @@
 //! Every identity by every way of reading: the daemon's answer is the apiserver's, cell by cell.
 
 mod admin;
+mod losers;
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ scenarios![access_matrix];
 const WAYS: [&str; 6] = ["snapshot", "live", "resume", "by name", "get", "list"];
 
 /// What each identity must have been shown in each of [`WAYS`]: both answers, or one of them.
-const SHOWN: [(&str, Shown); 10] = [
+const SHOWN: [(&str, Shown); 12] = [
     ("none", Shown::Nothing),
     ("garbage", Shown::Nothing),
     ("expired", Shown::Nothing),
@@ -43,6 +44,8 @@ const SHOWN: [(&str, Shown); 10] = [
     ("operator", Shown::Nothing),
     ("apiserver-audience", Shown::ByMode),
     ("selector-only", Shown::ByMode),
+    ("revoked", Shown::NoLonger),
+    ("deleted", Shown::NoLonger),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ enum Shown {
     NamesOnly,
     /// Nothing in the strict mode; otherwise both.
     ByMode,
+    /// Nothing, since a stream was open. Played in the strict mode.
+    NoLonger,
 }
 
 impl Shown {
@@ -65,7 +70,7 @@ impl Shown {
             Self::NamesOnly if way == "by name" || way == "get" => both,
             Self::NamesOnly => nothing,
             Self::ByMode if lax => both,
-            Self::ByMode => nothing,
+            Self::ByMode | Self::NoLonger => nothing,
         }
     }
 }
@@ -94,7 +99,7 @@ async fn access_matrix(kind: Kind) {
         let arguments: &[&str] = if lax {
             &["--accept-apiserver-audience"]
         } else {
-            &[]
+            &["--recheck-interval", "1s"]
         };
         let daemon = Daemon::guarded(&cast.stage.kubeconfig(), arguments).await;
         let channel = daemon.connect().await;
@@ -107,17 +112,13 @@ async fn access_matrix(kind: Kind) {
             refusals: Vec::new(),
             wrong: Vec::new(),
         };
-        let identities = cast.identities().await;
+        let mut identities = cast.identities().await;
         for who in &identities {
             let line = Line::new(&channel, who.token.as_deref());
-            for target in targets() {
-                for way in WAYS {
-                    table.ask(who, &line, way, &target).await;
-                }
-            }
-            table.resources(who, &line).await;
-            table.services(who, &line).await;
-            table.admin(who, &line).await;
+            table.row(who, &line).await;
+        }
+        if !lax {
+            identities.extend(table.losers(&channel).await);
         }
         let tokens: Vec<_> = identities.into_iter().filter_map(|who| who.token).collect();
         table.judge(&tokens, kind).await;
@@ -125,6 +126,18 @@ async fn access_matrix(kind: Kind) {
 }
 
 impl Table<'_> {
+    /// Asks for everything in every way.
+    async fn row(&mut self, who: &Identity, line: &Line) {
+        for target in targets() {
+            for way in WAYS {
+                self.ask(who, line, way, &target).await;
+            }
+        }
+        self.resources(who, line).await;
+        self.services(who, line).await;
+        self.admin(who, line).await;
+    }
+
     /// Fills one cell with one more answer.
     async fn ask(&mut self, who: &Identity, line: &Line, way: &'static str, target: &Target) {
         // Each way has targets of its own kind.
@@ -284,6 +297,9 @@ impl Table<'_> {
         let text = self.text(kind);
         assert!(self.wrong.is_empty(), "{text}\n{}", self.wrong.join("\n"));
         for (name, shown) in SHOWN {
+            if lax && shown == Shown::NoLonger {
+                continue;
+            }
             for way in WAYS {
                 let cell = self.cells.get(&(name, way)).copied().unwrap_or_default();
                 let vacuous = !shown.fits(way, lax, cell);
