@@ -197,9 +197,11 @@ pub fn outdated_trailers() -> HeaderMap {
     status::trailers(status::closed(&Closed::Draining, reconnect))
 }
 
-/// What a stream ends with when its reader has taken nothing for the stall limit.
+/// What a call ends with when its reader has taken nothing for the stall limit, or its answer made
+/// room for others.
 pub fn stall_trailers() -> HeaderMap {
-    let message = "the reader has taken nothing for too long; resume with the last token";
+    let message = "what was sent was not taken in time; read faster, and resume a stream with its \
+                   last token";
     let after = Duration::from_secs(1);
     let status = status::retry(Code::ResourceExhausted, "SLOW_CONSUMER", message, after);
     status::trailers(status)

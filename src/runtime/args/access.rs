@@ -29,7 +29,8 @@ pub(in crate::runtime) struct AccessArgs {
     #[arg(long, env = "INFORMERD_RECHECK_INTERVAL", default_value = "30s", value_parser = interval, value_name = "TIME")]
     pub(in crate::runtime) recheck_interval: Duration,
 
-    /// How long streams whose callers can't be checked are held, without data, before they end
+    /// How long after a check is due streams whose callers can't be checked end; data stops when the
+    /// last yes is older than two intervals
     #[arg(long, env = "INFORMERD_RECHECK_OUTAGE", default_value = "10m", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) recheck_outage: Duration,
 

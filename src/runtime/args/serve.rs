@@ -74,7 +74,8 @@ pub(in crate::runtime) struct ServeArgs {
     #[arg(long, env = "INFORMERD_SYNC_DEADLINE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) sync_deadline: Duration,
 
-    /// How long a stream may have something to send to a reader that takes nothing
+    /// How long a stream may have something to send to a reader that takes nothing; for one that
+    /// takes little, twice as long and a second for each 16 KiB
     #[arg(long, env = "INFORMERD_STALL_LIMIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(in crate::runtime) stall_limit: Duration,
 
