@@ -78,15 +78,15 @@ fn ask_for_what_is_measured(helm: &Helm) {
 /// The labels are those that the ServiceMonitor gives to what it scrapes.
 fn ask_for_this_release(helm: &Helm) {
     let manifest = rendered(helm, &["fullnameOverride=\"other\""]);
-    let named = |service: &&Value| service["metadata"]["name"] == "other";
-    let ports = manifest
+    let scraped: Vec<_> = manifest
         .installed("Service")
-        .find(named)
-        .expect("a Service");
-    assert!(ports.to_string().contains("\"metrics\""), "it is scraped");
+        .filter(|service| service.to_string().contains("\"metrics\""))
+        .map(|service| &service["metadata"]["name"])
+        .collect();
+    assert_eq!(scraped, ["other-headless"]);
     for alert in alerts(&manifest) {
         let expression = alert["expr"].as_str().expect("an expression");
-        let own = r#"{namespace="informerd",service="other""#;
+        let own = r#"{namespace="informerd",service="other-headless""#;
         let count = expression.matches(own).count();
         assert_eq!(count, metrics(alert).len(), "{expression}");
     }

@@ -23,6 +23,7 @@ pub(super) fn trials() -> Vec<Trial> {
         ),
         trial("drain_ends_before_the_kubelet_kills", drain_ends_in_time),
         trial("services_lead_to_the_pods", services_lead_to_the_pods),
+        trial("the_admin_port_stays_inside", the_admin_port_stays_inside),
         trial("certificates_go_where_they_are_read", certificates_arrive),
         trial("plaintext_is_asked_for_by_name", plaintext_by_name),
         trial("the_network_policy_lets_through", network_policy),
@@ -155,9 +156,30 @@ fn services_lead_to_the_pods(helm: &Helm) {
         } else {
             "https"
         };
-        assert_eq!(ports.len(), 1, "{set}");
+        assert_eq!(ports[0]["name"], "grpc", "{set}");
         assert_eq!(ports[0]["appProtocol"], protocol, "{set}");
     }
+}
+
+/// It asks nobody who they are: no Service that leads out of the cluster has it.
+fn the_admin_port_stays_inside(helm: &Helm) {
+    let mut inside = 0;
+    for (set, files) in value_sets() {
+        for kind in ["ClusterIP", "NodePort", "LoadBalancer"] {
+            let setting = format!("service.type=\"{kind}\"");
+            let manifest = helm.template(&files, &[&setting]);
+            for service in manifest.installed("Service") {
+                let spec = &service["spec"];
+                let ports = list(&spec["ports"]).iter();
+                if ports.filter(|port| port["targetPort"] != "grpc").count() > 0 {
+                    assert!(spec["type"].is_null(), "{set}: {service}");
+                    assert_eq!(spec["clusterIP"], "None", "{set}: {service}");
+                    inside += 1;
+                }
+            }
+        }
+    }
+    assert!(inside > 20, "too little was looked at: {inside}");
 }
 
 /// Each file that an argument names lies in a mounted volume that has it.
