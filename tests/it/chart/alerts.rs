@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("alerts_ask_for_what_is_measured", ask_for_what_is_measured),
         trial("alerts_ask_for_this_release_alone", ask_for_this_release),
         trial("alerts_follow_the_values", follow_the_values),
+        trial("alerts_fire_and_name_the_place", fire_and_name_the_place),
     ]
 }
 
@@ -72,7 +73,7 @@ fn ask_for_what_is_measured(helm: &Helm) {
             asked += 1;
         }
     }
-    assert!(asked >= 6, "too little was looked at: {asked}");
+    assert!(asked >= 10, "too little was looked at: {asked}");
 }
 
 /// The labels are those that the ServiceMonitor gives to what it scrapes.
@@ -92,18 +93,47 @@ fn ask_for_this_release(helm: &Helm) {
     }
 }
 
-fn follow_the_values(helm: &Helm) {
-    assert_eq!(
-        helm.template(&[], &[]).installed("PrometheusRule").count(),
-        0
-    );
-    let manifest = rendered(helm, &["tls.mode=\"disabled\""]);
-    let expiry = "informerd_tls_certificate_expiry_timestamp_seconds";
-    let tells = |alert: &&Value| metrics(alert).contains(&expiry);
-    assert!(
-        !alerts(&manifest).iter().any(tells),
-        "there is none to expire"
-    );
+/// An expression that adds two metrics says nothing while one of them has no samples. What Prometheus
+/// calls `namespace` is the target's; the daemon's own label of that name has another one there.
+fn fire_and_name_the_place(helm: &Helm) {
     let manifest = rendered(helm, &[]);
-    assert!(alerts(&manifest).iter().any(tells));
+    let mut upstream = 0;
+    for alert in alerts(&manifest) {
+        let expression = alert["expr"].as_str().expect("an expression");
+        assert!(!expression.contains(" + "), "{expression}");
+        let description = alert["annotations"]["description"].as_str();
+        let description = description.expect("a description");
+        assert!(!description.contains("$labels.namespace"), "{description}");
+        if description.contains("$labels.resource") {
+            let place = "$labels.exported_namespace";
+            assert!(description.contains(place), "{description}");
+            upstream += 1;
+        }
+    }
+    assert_eq!(upstream, 2, "the alerts on what comes from the apiserver");
+}
+
+/// What is off can't fail.
+fn follow_the_values(helm: &Helm) {
+    let none = helm.template(&[], &[]);
+    assert_eq!(none.installed("PrometheusRule").count(), 0);
+    let tell = |settings: &[&str], metric: &str| {
+        let manifest = rendered(helm, settings);
+        let told = alerts(&manifest).into_iter();
+        told.filter(|alert| metrics(alert).contains(&metric))
+            .count()
+    };
+    let plaintext = "tls.mode=\"disabled\"";
+    let anyone = "access.insecureAllowAnyone=true";
+    for (off, metric) in [
+        (
+            plaintext,
+            "informerd_tls_certificate_expiry_timestamp_seconds",
+        ),
+        (plaintext, "informerd_tls_reloads_total"),
+        (anyone, "informerd_access_streams_held"),
+    ] {
+        assert_eq!(tell(&[], metric), 1, "{metric}");
+        assert_eq!(tell(&[off], metric), 0, "{metric}");
+    }
 }
