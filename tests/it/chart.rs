@@ -12,6 +12,7 @@ mod needed;
 mod pod;
 mod rights;
 mod schema;
+mod scopes;
 mod server;
 mod shape;
 mod site;
@@ -44,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
     all.extend(needed::trials());
     all.extend(rights::trials());
     all.extend(schema::trials());
+    all.extend(scopes::trials());
     all.extend(server::trials());
     all.extend(shape::trials());
     all

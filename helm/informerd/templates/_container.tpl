@@ -8,13 +8,13 @@
 - --namespaces={{ join "," . }}
 {{- end }}
 {{- with .Values.clusterId }}
-- --cluster-id={{ . }}
+- {{ printf "--cluster-id=%s" . | quote }}
 {{- end }}
 {{- if .Values.access.insecureAllowAnyone }}
 - --insecure-allow-anyone
 {{- else }}
 {{- range .Values.access.tokenAudiences }}
-- --token-audience={{ . }}
+- {{ printf "--token-audience=%s" . | quote }}
 {{- end }}
 {{- if .Values.access.acceptApiserverAudience }}
 - --accept-apiserver-audience
@@ -39,7 +39,7 @@
 {{- end }}
 {{- end }}
 - --drain={{ .Values.drainSeconds }}s
-- --log={{ .Values.log.level }}
+- {{ printf "--log=%s" .Values.log.level | quote }}
 - --log-format={{ .Values.log.format }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}

@@ -7,38 +7,43 @@ configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims 
 
 {{/* Built-in resources without a namespace, which no Role can grant. */}}
 {{- define "informerd.clusterScoped" -}}
-namespaces nodes persistentvolumes apiservices.apiregistration.k8s.io certificatesigningrequests.certificates.k8s.io clusterrolebindings.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io csidrivers.storage.k8s.io csinodes.storage.k8s.io customresourcedefinitions.apiextensions.k8s.io flowschemas.flowcontrol.apiserver.k8s.io ingressclasses.networking.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io prioritylevelconfigurations.flowcontrol.apiserver.k8s.io priorityclasses.scheduling.k8s.io runtimeclasses.node.k8s.io storageclasses.storage.k8s.io validatingadmissionpolicies.admissionregistration.k8s.io validatingadmissionpolicybindings.admissionregistration.k8s.io validatingwebhookconfigurations.admissionregistration.k8s.io volumeattachments.storage.k8s.io
+namespaces nodes persistentvolumes apiservices.apiregistration.k8s.io certificatesigningrequests.certificates.k8s.io clusterrolebindings.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io clustertrustbundles.certificates.k8s.io csidrivers.storage.k8s.io csinodes.storage.k8s.io customresourcedefinitions.apiextensions.k8s.io deviceclasses.resource.k8s.io devicetaintrules.resource.k8s.io flowschemas.flowcontrol.apiserver.k8s.io ingressclasses.networking.k8s.io ipaddresses.networking.k8s.io mutatingadmissionpolicies.admissionregistration.k8s.io mutatingadmissionpolicybindings.admissionregistration.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io priorityclasses.scheduling.k8s.io prioritylevelconfigurations.flowcontrol.apiserver.k8s.io resourceslices.resource.k8s.io runtimeclasses.node.k8s.io servicecidrs.networking.k8s.io storageclasses.storage.k8s.io storageversionmigrations.storagemigration.k8s.io storageversions.internal.apiserver.k8s.io validatingadmissionpolicies.admissionregistration.k8s.io validatingadmissionpolicybindings.admissionregistration.k8s.io validatingwebhookconfigurations.admissionregistration.k8s.io volumeattachments.storage.k8s.io volumeattributesclasses.storage.k8s.io
 {{- end -}}
 
-{{/* All that is wrong in the values and that a schema can't say. */}}
-{{- define "informerd.validate" -}}
-{{- $all := concat .Values.resources .Values.clusterScopedResources -}}
-{{- if not $all -}}
-{{- fail "resources and clusterScopedResources are empty: name what may be watched, for example pods" -}}
+{{/* Groups of Kubernetes in which everything has a namespace. */}}
+{{- define "informerd.namespacedGroups" -}}
+apps autoscaling batch coordination.k8s.io discovery.k8s.io events.k8s.io policy
 {{- end -}}
-{{- $core := splitList " " (include "informerd.coreResources" . | trim) -}}
-{{- range $all -}}
-{{- if and (not (contains "." .)) (not (has . $core)) -}}
-{{- fail (printf "%s is no resource of the core group: write it with its group, such as deployments.apps" .) -}}
+
+{{/* Built-in resources with a namespace in groups that have others too; the core group aside. */}}
+{{- define "informerd.namespaced" -}}
+csistoragecapacities.storage.k8s.io ingresses.networking.k8s.io networkpolicies.networking.k8s.io podcertificaterequests.certificates.k8s.io resourceclaims.resource.k8s.io resourceclaimtemplates.resource.k8s.io rolebindings.rbac.authorization.k8s.io roles.rbac.authorization.k8s.io
 {{- end -}}
-{{- end -}}
+
+{{/* Says `true` of a name that Kubernetes itself has, with a namespace. */}}
+{{- define "informerd.isNamespaced" -}}
 {{- $clusterScoped := splitList " " (include "informerd.clusterScoped" . | trim) -}}
-{{- if .Values.namespaces -}}
-{{- range .Values.resources -}}
-{{- if has . $clusterScoped -}}
-{{- fail (printf "%s has no namespace: with namespaces set, it belongs into clusterScopedResources" .) -}}
+{{- $groups := splitList " " (include "informerd.namespacedGroups" . | trim) -}}
+{{- $named := splitList " " (include "informerd.namespaced" . | trim) -}}
+{{- if not (contains "." .) -}}
+{{- if not (has . $clusterScoped) }}true{{ end -}}
+{{- else if or (has . $named) (has ((splitn "." 2 .)._1) $groups) }}true{{ end -}}
+{{- end -}}
+
+{{/* One of `resources` to try, with a namespace and never secrets: one that Kubernetes itself has, or
+the first of those that are taken at their word. Empty when there is none. */}}
+{{- define "informerd.sample" -}}
+{{- $clusterScoped := splitList " " (include "informerd.clusterScoped" . | trim) -}}
+{{- $known := list -}}
+{{- $others := list -}}
+{{- range without .Values.resources "secrets" -}}
+{{- if include "informerd.isNamespaced" . -}}
+{{- $known = append $known . -}}
+{{- else if not (has . $clusterScoped) -}}
+{{- $others = append $others . -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
-{{- if gt (add (int .Values.drainSeconds) 5) (int .Values.terminationGracePeriodSeconds) -}}
-{{- fail (printf "drainSeconds %d needs a terminationGracePeriodSeconds of at least %d" (int .Values.drainSeconds) (add (int .Values.drainSeconds) 5)) -}}
-{{- end -}}
-{{- if and .Values.podDisruptionBudget.enabled (kindIs "invalid" .Values.podDisruptionBudget.minAvailable) (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable) -}}
-{{- fail "podDisruptionBudget needs minAvailable or maxUnavailable" -}}
-{{- end -}}
-{{- if and (eq .Values.tls.mode "disabled") .Values.tls.clientCA.existingSecret -}}
-{{- fail "tls.clientCA needs TLS: client certificates can't be presented over plaintext" -}}
-{{- end -}}
+{{- first (concat $known $others) | default "" -}}
 {{- end -}}
 
 {{/* Rules of list and watch for a list of resource names, one for each API group. */}}

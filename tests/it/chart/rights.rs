@@ -19,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("bindings_name_the_account", bindings_name_the_account),
         trial("roles_replace_the_cluster_role", roles_replace_it),
         trial("the_test_may_list_one_thing", the_test_may_list_one_thing),
+        trial("the_test_is_there_if_it_can_pass", test_can_pass),
     ]
 }
 
@@ -200,5 +201,45 @@ fn the_test_may_list_one_thing(helm: &Helm) {
         assert_eq!(texts(&rules[0]["verbs"]), ["list"], "{set}");
         let names = names(&rules[0]);
         assert!(names.len() == 1 && !names.contains("secrets"), "{set}");
+    }
+}
+
+/// Over plaintext clients show no token, and what has no namespace can't be granted by its Role.
+fn test_can_pass(helm: &Helm) {
+    let plaintext = "tls.mode=\"disabled\"";
+    let none = helm.template(&[], &[plaintext]);
+    for kind in ["Pod", "Role", "RoleBinding"] {
+        assert_eq!(none.of(kind).count(), 0, "{kind}");
+    }
+    assert_eq!(none.of("ServiceAccount").count(), 1, "the daemon's own");
+    let anyone = helm.template(&[], &[plaintext, "access.insecureAllowAnyone=true"]);
+    assert_eq!(anyone.of("Pod").count(), 1);
+
+    for (resources, listed) in [
+        (r#"["nodes", "secrets", "pods"]"#, Some("pods")),
+        (
+            r#"["widgets.example.com", "jobs.batch"]"#,
+            Some("jobs.batch"),
+        ),
+        (
+            r#"["secrets", "widgets.example.com"]"#,
+            Some("widgets.example.com"),
+        ),
+        (r#"["nodes"]"#, None),
+        (r#"["servicecidrs.networking.k8s.io", "secrets"]"#, None),
+    ] {
+        let manifest = helm.template(&[], &[&format!("resources={resources}")]);
+        let role = manifest.of("Role").next();
+        let granted = role.map(|role| names(&role["rules"][0]));
+        let wanted = listed.map(|name| BTreeSet::from([name.to_owned()]));
+        assert_eq!(granted, wanted, "{resources}");
+        let pod = manifest.of("Pod").next().expect("the test");
+        let containers = list(&pod["spec"]["containers"]).iter();
+        let asks = containers.flat_map(|container| texts(&container["args"]));
+        let asks: Vec<_> = asks.collect();
+        match listed {
+            Some(name) => assert_eq!(asks, ["get", name, "-n", "informerd"]),
+            None => assert_eq!(asks, ["resources"]),
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::{helm::Helm, read, trial};
+use super::{helm::Helm, manifest::texts, read, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("wrong_values_are_refused", wrong_values_are_refused),
+        trial("null_leaves_out", null_leaves_out),
         Trial::test("chart::schema_and_values_agree", || {
             schema_and_values_agree();
             Ok(())
@@ -40,6 +41,23 @@ const WRONG: &[(&[&str], &str)] = &[
         &["access.recheckInterval=\"soon\""],
         "/access/recheckInterval",
     ),
+    (
+        &["access.tokenAudiences=[\"a,b\"]"],
+        "/access/tokenAudiences/0",
+    ),
+    (
+        &["access.tokenAudiences=[\"a b\"]"],
+        "/access/tokenAudiences/0",
+    ),
+    (&["resources=null"], "missing property 'resources'"),
+    (
+        &["clusterScopedResources=null"],
+        "missing property 'clusterScopedResources'",
+    ),
+    (&["access=null"], "missing property 'access'"),
+    (&["tls=null"], "missing property 'tls'"),
+    (&["tls.clientCA=null"], "missing property 'clientCA'"),
+    (&["updateStrategy=null"], "missing property"),
     (&["tls.mode=\"off\""], "/tls/mode"),
     (&["replicas=\"two\""], "/replicas"),
     (&["image.digest=\"latest\""], "/image/digest"),
@@ -54,6 +72,32 @@ const WRONG: &[(&[&str], &str)] = &[
     (
         &["namespaces=[\"a\"]", "resources=[\"nodes\"]"],
         "nodes has no namespace: with namespaces set, it belongs into clusterScopedResources",
+    ),
+    (
+        &["clusterScopedResources=[\"secrets\"]"],
+        "secrets has a namespace: it belongs into resources",
+    ),
+    (
+        &["clusterScopedResources=[\"nodes\", \"deployments.apps\"]"],
+        "deployments.apps has a namespace",
+    ),
+    (
+        &["clusterScopedResources=[\"roles.rbac.authorization.k8s.io\"]"],
+        "roles.rbac.authorization.k8s.io has a namespace",
+    ),
+    (&["access.recheckInterval=\"99ms\""], "from 100ms to 1h"),
+    (&["access.recheckInterval=\"61m\""], "from 100ms to 1h"),
+    (
+        &["access.recheckInterval=\"99999999999999999999s\""],
+        "from 100ms to 1h",
+    ),
+    (
+        &["ports.admin=7300"],
+        "ports.grpc and ports.admin are the same",
+    ),
+    (
+        &["service.metricsPort=7300"],
+        "service.port and service.metricsPort are the same",
     ),
     (
         &["drainSeconds=36"],
@@ -88,6 +132,42 @@ fn wrong_values_are_refused(helm: &Helm) {
             panic!("{settings:?} is accepted");
         };
         assert!(refusal.contains(words), "{settings:?}: {refusal}");
+    }
+}
+
+/// Whatever may be null leaves out something; all of it at once still makes an install.
+fn null_leaves_out(helm: &Helm) {
+    let mut names = Vec::new();
+    nullable("", &schema(), &mut names);
+    assert!(names.len() > 50, "too few are nullable: {names:?}");
+    // Of these two, one is needed.
+    names.retain(|name| name != "podDisruptionBudget.maxUnavailable");
+    let settings: Vec<String> = names.iter().map(|name| format!("{name}=null")).collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    for set in ["default", "full", "insecure", "namespaced"] {
+        let file = format!("helm/informerd/ci/{set}-values.yaml");
+        let manifest = helm.template(&[file], &settings);
+        let left = manifest.container();
+        assert!(left["securityContext"].is_null() && left["resources"].is_null());
+        for object in &manifest.objects {
+            assert!(!object.to_string().contains(":null"), "{set}: {object}");
+        }
+    }
+}
+
+/// The paths of values that their object doesn't require.
+fn nullable(at: &str, schema: &Value, names: &mut Vec<String>) {
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let required = texts(&schema["required"]);
+    for (name, property) in properties {
+        let path = format!("{at}{name}");
+        if required.contains(&name.as_str()) {
+            nullable(&format!("{path}."), property, names);
+        } else if !FOREIGN.contains(&name.as_str()) {
+            names.push(path);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The manifests beside the rights: how the pod is locked up, what it serves, and the snapshot.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use clap::Parser as _;
 use informerd::runtime::Cli;
@@ -16,6 +16,8 @@ use super::{
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("arguments_are_understood", arguments_are_understood),
+        trial("more_arguments_repeat_none", more_arguments_repeat_none),
+        trial("what_is_typed_is_what_arrives", what_is_typed_arrives),
         trial("pods_are_locked_up", pods_are_locked_up),
         trial(
             "platforms_may_choose_the_user",
@@ -55,6 +57,49 @@ fn arguments_are_understood(helm: &Helm) {
         }
     }
     assert!(lines > 20, "too little was looked at: {lines}");
+}
+
+/// The daemon would refuse a flag that is there twice: each that some set of values brings is refused
+/// in `extraArgs`, with the value to use instead.
+fn more_arguments_repeat_none(helm: &Helm) {
+    let mut flags = BTreeSet::new();
+    for (_, files) in value_sets() {
+        let manifest = helm.template(&files, &["extraArgs=[]", "rbac.watchRoles=false"]);
+        let arguments = manifest.arguments().into_iter();
+        let named = arguments.filter_map(|argument| argument.strip_prefix("--"));
+        flags.extend(named.map(|flag| flag.split('=').next().expect("a name").to_owned()));
+    }
+    assert!(flags.len() >= 18, "too little was looked at: {flags:?}");
+    for flag in flags {
+        for form in [format!("--{flag}=x"), format!("--{flag}")] {
+            let setting = format!("extraArgs=[\"{form}\"]");
+            let Err(refusal) = helm.try_template(&[], &[&setting]) else {
+                panic!("{form} is accepted");
+            };
+            let words = format!("--{flag}, which the chart sets by itself: use ");
+            assert!(refusal.contains(&words), "{form}: {refusal}");
+        }
+    }
+}
+
+/// Words that YAML takes for something else, and half of a default that no longer fits.
+fn what_is_typed_arrives(helm: &Helm) {
+    let audience = "https://x.example.com/?a&b#c:";
+    let settings = [
+        format!("access.tokenAudiences=[{audience:?}]"),
+        "clusterId=\"#a:\"".to_owned(),
+        "log.level=\"info,informerd=debug #:\"".to_owned(),
+        "updateStrategy.type=\"Recreate\"".to_owned(),
+    ];
+    let manifest = helm.template(&[], &settings.each_ref().map(String::as_str));
+    assert_eq!(manifest.argument("token-audience"), Some(audience));
+    assert_eq!(manifest.argument("cluster-id"), Some("#a:"));
+    assert_eq!(manifest.argument("log"), Some("info,informerd=debug #:"));
+    let test = manifest.of("Pod").next().expect("the test");
+    let token = &test["spec"]["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], audience);
+    let strategy = &manifest.one("Deployment")["spec"]["strategy"];
+    assert_eq!(*strategy, json!({"type": "Recreate"}));
 }
 
 /// As OpenShift wants it: the platform chooses who the pod runs as, and that isn't root.
