@@ -1,14 +1,17 @@
 //! What a caller wants to read, in the words in which the apiserver decides about it.
 
-use serde::Serialize;
+mod about;
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+pub(super) use about::About;
 
 use super::quota::PER_CALL;
 use crate::{
     resource::{Gvr, ResourceInfo},
-    selector::{
-        FieldOperator, FieldRequirement, LabelOperator, LabelRequirement, MAX_EXACT_ENTRIES,
-        Membership, echo,
-    },
+    selector::{MAX_EXACT_ENTRIES, Membership, echo},
 };
 
 /// The verbs of the right that takes most.
@@ -64,6 +67,9 @@ pub trait Right: Send + Sync + 'static {
     const VERBS: &'static [&'static str];
     /// Whether it is used for longer than one answer takes, and so has to be checked again.
     const LASTS: bool;
+    /// Whether it is about one object, whose name stands in the path of a request: there are no
+    /// selectors then.
+    const BY_NAME: bool;
 }
 
 /// Following changes: a snapshot is a list, a stream is a watch.
@@ -81,20 +87,24 @@ pub struct Get;
 impl Right for Subscribe {
     const VERBS: &'static [&'static str] = &["list", "watch"];
     const LASTS: bool = true;
+    const BY_NAME: bool = false;
 }
 
 impl Right for List {
     const VERBS: &'static [&'static str] = &["list"];
     const LASTS: bool = false;
+    const BY_NAME: bool = false;
 }
 
 impl Right for Get {
     const VERBS: &'static [&'static str] = &["get"];
     const LASTS: bool = false;
+    const BY_NAME: bool = true;
 }
 
-/// One question that a SubjectAccessReview answers; its spec without the user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One question that a SubjectAccessReview answers; its spec without the user. Cheap to clone and
+/// to tell from others, however long the selectors are.
+#[derive(Debug, Clone, Serialize)]
 pub(super) enum Question {
     /// About objects.
     #[serde(rename = "resourceAttributes")]
@@ -110,76 +120,71 @@ pub(super) enum Question {
 }
 
 /// `ResourceAttributes` of authorization.k8s.io/v1.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub(super) struct ResourceAttributes {
     verb: &'static str,
-    group: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    version: String,
-    resource: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    namespace: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field_selector: Option<Requirements>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label_selector: Option<Requirements>,
+    namespace: Box<str>,
+    about: Arc<About>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Requirements {
-    requirements: Vec<Requirement>,
-}
-
-/// `FieldSelectorRequirement` and `LabelSelectorRequirement` of meta/v1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Requirement {
-    key: String,
-    operator: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    values: Vec<String>,
+impl Serialize for ResourceAttributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sent = self.about.attributes(self.verb, &self.namespace);
+        sent.serialize(serializer)
+    }
 }
 
 impl Question {
     /// What has to be allowed for a right: each verb in each namespace, or in the whole cluster
     /// when the scope names none.
     pub(super) fn all<R: Right>(scope: &Scope) -> Vec<Self> {
+        let about = About::of::<R>(scope);
         match scope.membership.namespaces() {
-            [] => Self::within::<R>(scope, ""),
+            [] => Self::within(&about, "").collect(),
             some => {
-                let each = some.iter().flat_map(|one| Self::within::<R>(scope, one));
+                let each = some.iter().flat_map(|one| Self::within(&about, one));
                 each.collect()
             }
         }
     }
 
     /// The same in one namespace; in the whole cluster if it is empty.
-    pub(super) fn within<R: Right>(scope: &Scope, namespace: &str) -> Vec<Self> {
-        let membership = &scope.membership;
-        let verbs = R::VERBS.iter().map(|&verb| {
-            let name = single_name(membership).unwrap_or_default();
-            let namespace = match namespace {
-                "" if verb == "get" => own_namespace(&scope.resource, name),
-                other => other,
-            };
-            let mut asked = ResourceAttributes {
+    pub(super) fn within<'a>(
+        about: &'a Arc<About>,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let namespace = match namespace {
+            "" => about.own_namespace(),
+            other => other,
+        };
+        about.verbs().iter().map(move |&verb| {
+            Self::Resource(ResourceAttributes {
                 verb,
-                group: scope.resource.group.clone(),
-                version: scope.resource.version.clone(),
-                resource: scope.resource.resource.clone(),
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                ..ResourceAttributes::default()
-            };
-            if verb != "get" {
-                asked.field_selector = fields(membership);
-                asked.label_selector = labels(membership);
-            }
-            Self::Resource(asked)
-        });
-        verbs.collect()
+                namespace: namespace.into(),
+                about: about.clone(),
+            })
+        })
+    }
+
+    /// What tells it from every other, in few bytes.
+    pub(super) fn parts(&self) -> [&[u8]; 4] {
+        match self {
+            Self::Path { path, verb } => [b"path", b"", verb.as_bytes(), path.as_bytes()],
+            Self::Resource(asked) => [
+                b"resource",
+                asked.about.digest(),
+                asked.verb.as_bytes(),
+                asked.namespace.as_bytes(),
+            ],
+        }
+    }
+
+    /// How long it is in a review, in bytes and without some that all questions have.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Path { path, .. } => path.len(),
+            Self::Resource(asked) => asked.about.length() + asked.namespace.len(),
+        }
     }
 
     /// The namespace that it is about; empty for the whole cluster.
@@ -197,112 +202,23 @@ impl Question {
         match self {
             Self::Path { path, verb } => format!("user {user} cannot {verb} path {path:?}"),
             Self::Resource(asked) => {
-                let (verb, group) = (asked.verb, &asked.group);
-                let place = match asked.namespace.as_str() {
+                let (verb, about) = (asked.verb, &asked.about);
+                let group = &about.resource().group;
+                let place = match &*asked.namespace {
                     "" => "at the cluster scope".to_owned(),
                     namespace => format!("in the namespace {}", echo(namespace)),
                 };
-                let what = match asked.name.as_str() {
+                let what = match about.name() {
                     "" => String::new(),
                     name => format!(" named {}", echo(name)),
                 };
-                let resource = echo(&asked.resource);
+                let resource = echo(&about.resource().resource);
                 format!(
                     "user {user} cannot {verb} resource {resource}{what} in API group {group:?} {place}"
                 )
             }
         }
     }
-}
-
-/// A namespace is in itself when it stands in the path of a request, which one in a field selector
-/// does not (`NewRequestInfo` in apiserver's `pkg/endpoints/request`).
-fn own_namespace<'a>(resource: &Named, name: &'a str) -> &'a str {
-    match (resource.group.as_str(), resource.resource.as_str()) {
-        ("", "namespaces") => name,
-        _ => "",
-    }
-}
-
-/// The one name that all objects of a membership have, if that is how it is. A name that could not
-/// be part of a path is none, as in `NewRequestInfo` (apiserver's `pkg/endpoints/request`).
-fn single_name(membership: &Membership) -> Option<&str> {
-    if let [name] = membership.names() {
-        return Some(name);
-    }
-    let mut terms = membership.fields().equality_terms();
-    let name =
-        terms.find_map(|(path, value)| (path.to_string() == "metadata.name").then_some(value))?;
-    let segment = !matches!(name, "" | "." | "..") && !name.contains(['/', '%']);
-    segment.then_some(name)
-}
-
-fn fields(membership: &Membership) -> Option<Requirements> {
-    let one_name = match membership.names() {
-        [name] => Some(Requirement {
-            key: "metadata.name".to_owned(),
-            operator: "In",
-            values: vec![name.to_string()],
-        }),
-        _ => None,
-    };
-    let selected = membership.fields().requirements().iter().filter_map(field);
-    requirements(one_name.into_iter().chain(selected).collect())
-}
-
-/// Field labels that the apiserver computes, so that they may mean something else than the path of
-/// that name (`ToSelectableFields` and the like in kubernetes' `pkg/registry`).
-const COMPUTED: [&str; 5] = [
-    "source",
-    "spec.hostNetwork",
-    "spec.unschedulable",
-    "status.replicas",
-    "status.successful",
-];
-
-/// As `fieldSelectorAsSelector` in apiserver's `pkg/endpoints/request`: one value each.
-///
-/// Only where the path can't match more than the apiserver's field does: an absent one counts as
-/// empty here and may have a default there, so neither `!=` nor an empty value is asked about.
-/// Leaving one out asks for more, never for less.
-fn field(requirement: &FieldRequirement) -> Option<Requirement> {
-    let (key, value) = (requirement.path().to_string(), requirement.value());
-    let same = match requirement.operator() {
-        FieldOperator::Equals => !value.is_empty() && !COMPUTED.contains(&key.as_str()),
-        FieldOperator::NotEquals => false,
-    };
-    same.then(|| Requirement {
-        key,
-        operator: "In",
-        values: vec![value.to_owned()],
-    })
-}
-
-fn labels(membership: &Membership) -> Option<Requirements> {
-    let all = membership.labels().requirements();
-    requirements(all.iter().filter_map(label).collect())
-}
-
-/// `<` and `>` have no form in a review. Leaving one out asks for more, never for less.
-fn label(requirement: &LabelRequirement) -> Option<Requirement> {
-    let texts = |set: &[Box<str>]| set.iter().map(|value| value.to_string()).collect();
-    let (operator, values) = match requirement.operator() {
-        LabelOperator::In(set) => ("In", texts(set)),
-        LabelOperator::NotIn(set) => ("NotIn", texts(set)),
-        LabelOperator::Exists => ("Exists", Vec::new()),
-        LabelOperator::DoesNotExist => ("DoesNotExist", Vec::new()),
-        LabelOperator::GreaterThan(_) | LabelOperator::LessThan(_) => return None,
-    };
-    Some(Requirement {
-        key: requirement.key().to_owned(),
-        operator,
-        values,
-    })
-}
-
-/// An empty list is not valid in a review.
-fn requirements(requirements: Vec<Requirement>) -> Option<Requirements> {
-    (!requirements.is_empty()).then_some(Requirements { requirements })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Caller, Credential, Permit, Quota, Refusal, Right, Scope, StreamSlot, Subscribe, Tally,
-    ask::{Named, Question},
+    ask::{About, Named, Question},
     caller::Known,
     counts::Counts,
     desk::desk,
@@ -203,8 +203,9 @@ impl Gate {
             [] => &[""][..],
             some => &some.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         };
+        let about = About::of::<Subscribe>(&scope);
         for place in places {
-            let questions = Question::within::<Subscribe>(&scope, place);
+            let questions: Vec<_> = Question::within(&about, place).collect();
             if guard.reviews.may_one_by_one(known, &questions).await? {
                 return Ok(true);
             }

@@ -3,12 +3,23 @@
 use std::fmt;
 
 use ring::{
+    digest::{SHA256, digest as hash},
     hmac,
     rand::{SecureRandom as _, SystemRandom},
 };
 
 /// What something is remembered by; says nothing about it to whoever lacks the process's key.
 pub(super) type Key = [u8; 32];
+
+/// What stands for a long text that is no secret.
+pub(super) type Digest = [u8; 32];
+
+/// The SHA-256 of a text.
+pub(super) fn digest(text: &[u8]) -> Digest {
+    let mut digest = Digest::default();
+    digest.copy_from_slice(hash(&SHA256, text).as_ref());
+    digest
+}
 
 /// Makes [`Key`]s: HMAC-SHA256 under a key that only this process has and never tells.
 #[derive(Clone)]

@@ -107,8 +107,7 @@ impl Reviewer for Apiserver {
         identity: &Identity,
         question: &Question,
     ) -> BoxFuture<'static, Result<bool, ReviewError>> {
-        let spec = access_spec(identity, question);
-        let review = body::access_review(spec);
+        let review = body::access_review(&access_spec(identity, question));
         let client = self.0.clone();
         Box::pin(async move {
             let status = create(client, ACCESS_REVIEWS, "subjectaccessreviews", review).await?;
@@ -117,8 +116,11 @@ impl Reviewer for Apiserver {
     }
 }
 
-/// The spec of a SubjectAccessReview. Also what the answer is remembered by.
-pub(super) fn access_spec(identity: &Identity, question: &Question) -> Value {
+/// The spec of a SubjectAccessReview.
+pub(super) fn access_spec<'a>(
+    identity: &'a Identity,
+    question: &'a Question,
+) -> impl Serialize + 'a {
     #[derive(Serialize)]
     struct Spec<'a> {
         #[serde(flatten)]
@@ -128,14 +130,13 @@ pub(super) fn access_spec(identity: &Identity, question: &Question) -> Value {
         groups: &'a [String],
         extra: &'a std::collections::BTreeMap<String, Vec<String>>,
     }
-    let spec = Spec {
+    Spec {
         question,
         user: &identity.username,
         uid: &identity.uid,
         groups: &identity.groups,
         extra: &identity.extra,
-    };
-    serde_json::to_value(spec).expect("a question is plain data")
+    }
 }
 
 /// Posts a review; gives the status of the answer.
@@ -248,6 +249,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{
+        access::{List, testing::matching},
+        selector::FilterSpec,
+    };
 
     fn audiences() -> Vec<String> {
         vec!["informerd".to_owned()]
@@ -331,12 +336,51 @@ mod tests {
             path: "/informerd/admin".into(),
             verb: "get",
         };
+        let body = body::access_review(&access_spec(&identity, &question));
         assert_eq!(
-            access_spec(&identity, &question),
+            serde_json::from_slice::<Value>(&body).expect("JSON"),
             json!({
-                "nonResourceAttributes": {"path": "/informerd/admin", "verb": "get"},
-                "user": "jane", "uid": "7", "groups": ["dev"], "extra": {"scopes": ["a"]},
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {
+                    "nonResourceAttributes": {"path": "/informerd/admin", "verb": "get"},
+                    "user": "jane", "uid": "7", "groups": ["dev"], "extra": {"scopes": ["a"]},
+                },
             })
         );
+    }
+
+    #[test]
+    fn selectors_are_sent_as_they_were_written_for_all_namespaces() {
+        let namespaces = ["a".to_owned(), "b".to_owned()];
+        let scope = matching(
+            "pods",
+            FilterSpec {
+                namespaces: &namespaces,
+                label_selector: "app in (x,y)",
+                field_selector: "spec.nodeName=n",
+                ..FilterSpec::default()
+            },
+        );
+        let questions = Question::all::<List>(&scope);
+        let sent = |question| {
+            let body = body::access_review(&access_spec(&Identity::default(), question));
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            body["spec"]["resourceAttributes"].clone()
+        };
+        let expected = |namespace| {
+            json!({
+                "verb": "list", "group": "", "version": "v1", "resource": "pods",
+                "namespace": namespace,
+                "fieldSelector": {"requirements": [
+                    {"key": "spec.nodeName", "operator": "In", "values": ["n"]},
+                ]},
+                "labelSelector": {"requirements": [
+                    {"key": "app", "operator": "In", "values": ["x", "y"]},
+                ]},
+            })
+        };
+        let sent: Vec<_> = questions.iter().map(sent).collect();
+        assert_eq!(sent, [expected("a"), expected("b")]);
     }
 }

@@ -157,8 +157,8 @@ impl Reviews {
 
     /// By what the standing of a caller who asks this is shared.
     pub(super) fn standing_key(&self, caller: &Key, questions: &[Question]) -> Key {
-        let asked = serde_json::to_string(questions).expect("questions are plain data");
-        self.keyring.key([&caller[..], asked.as_bytes()])
+        let asked = questions.iter().flat_map(Question::parts);
+        self.keyring.key([&caller[..]].into_iter().chain(asked))
     }
 
     /// A review whose no is one of an apiserver that knows what it says.

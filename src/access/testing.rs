@@ -163,6 +163,7 @@ impl Reviewer for Script {
         question: &Question,
     ) -> BoxFuture<'static, Result<bool, ReviewError>> {
         let spec = access_spec(identity, question);
+        let spec = serde_json::to_value(spec).expect("JSON");
         let resource = spec["resourceAttributes"]["resource"]
             .as_str()
             .unwrap_or("");

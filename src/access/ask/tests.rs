@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{about::single_name, *};
 use crate::selector::FilterSpec;
 
 fn scope(spec: FilterSpec<'_>) -> Scope {
@@ -159,4 +159,84 @@ fn a_namespace_is_read_in_itself() {
     assert_eq!(place(asked::<Get>(&scope("namespaces"))), json!("shop"));
     assert_eq!(place(asked::<List>(&scope("namespaces"))), Value::Null);
     assert_eq!(place(asked::<Get>(&scope("nodes"))), Value::Null);
+}
+
+/// A selector as long as a caller may make it.
+fn long_selector() -> String {
+    let values: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
+    format!("a in ({})", values.join(","))
+}
+
+#[test]
+fn all_questions_of_a_scope_share_what_was_written_once() {
+    let namespaces: Vec<_> = (0..MAX_EXACT_ENTRIES).map(|n| format!("n{n}")).collect();
+    let questions = Question::all::<Subscribe>(&scope(FilterSpec {
+        namespaces: &namespaces,
+        label_selector: &long_selector(),
+        ..FilterSpec::default()
+    }));
+    assert_eq!(questions.len(), VERBS * MAX_EXACT_ENTRIES);
+    let about = |question: &Question| match question {
+        Question::Resource(asked) => asked.about.clone(),
+        Question::Path { .. } => panic!("it is about objects"),
+    };
+    let first = about(&questions[0]);
+    let copies = questions.clone();
+    for question in questions.iter().chain(&copies) {
+        assert!(Arc::ptr_eq(&first, &about(question)));
+        let told: usize = question.parts().iter().map(|part| part.len()).sum();
+        assert!(told < 64, "{told} bytes tell it from others");
+    }
+}
+
+#[test]
+fn questions_are_told_apart_by_all_that_is_sent() {
+    let (one, two, names) = (owned(&["a"]), owned(&["b"]), owned(&["web"]));
+    let plain = FilterSpec::default();
+    #[rustfmt::skip]
+    let specs = [
+        plain,
+        FilterSpec { namespaces: &one, ..plain },
+        FilterSpec { namespaces: &two, ..plain },
+        FilterSpec { names: &names, ..plain },
+        FilterSpec { label_selector: "a=b", ..plain },
+        FilterSpec { label_selector: "a!=b", ..plain },
+        FilterSpec { label_selector: "a=b,c", ..plain },
+        FilterSpec { field_selector: "metadata.name=web", ..plain },
+        FilterSpec { field_selector: "spec.nodeName=b", ..plain },
+    ];
+    let named = |group: &str, version: &str, resource: &str| Named {
+        group: group.into(),
+        version: version.into(),
+        resource: resource.into(),
+    };
+    let mut all: Vec<Question> = Vec::new();
+    for resource in [
+        named("", "", "pods"),
+        named("", "v1", "pods"),
+        named("v1", "", "pods"),
+        named("", "", "nodes"),
+    ] {
+        for spec in specs {
+            let membership = Membership::new(spec).expect("valid");
+            let resource = resource.clone();
+            let scope = Scope {
+                resource,
+                membership,
+            };
+            all.extend(Question::all::<Subscribe>(&scope));
+            all.extend(Question::all::<Get>(&scope));
+        }
+    }
+    for (path, verb) in [("/a", "get"), ("/b", "get"), ("/a", "list")] {
+        let path = path.to_owned();
+        all.push(Question::Path { path, verb });
+    }
+    for one in &all {
+        for other in &all {
+            let same = serde_json::to_value(one).expect("JSON")
+                == serde_json::to_value(other).expect("JSON");
+            assert_eq!(one.parts() == other.parts(), same, "{one:?} {other:?}");
+        }
+    }
 }

@@ -2,19 +2,26 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::access::Bearer;
 
 /// A SubjectAccessReview.
-pub(super) fn access_review(spec: Value) -> Bytes {
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": spec,
-    });
-    review.to_string().into()
+pub(super) fn access_review(spec: &impl Serialize) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Review<'a, T> {
+        api_version: &'static str,
+        kind: &'static str,
+        spec: &'a T,
+    }
+    let review = Review {
+        api_version: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec,
+    };
+    let text = serde_json::to_vec(&review).expect("a review is plain data");
+    text.into()
 }
 
 /// A TokenReview. The buffer has room for all of it, so that no shorter one with the token in it
@@ -56,6 +63,8 @@ pub(super) fn token_review(bearer: &Bearer, audiences: &[String]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
