@@ -245,9 +245,10 @@ impl Subscription {
 
     /// There is no room for what comes next. Waits for others to take what is theirs, or to be cut
     /// off; says meanwhile that news are late.
-    fn starved(&mut self, now: Instant, waker: &Waker) -> Step {
+    pub(super) fn starved(&mut self, now: Instant, waker: &Waker) -> Step {
         if let Some(closed) = self.cut(now) {
-            return self.end_with_bookmark(closed);
+            self.end_held(closed);
+            return Step::Again;
         }
         let due = self.due();
         if due <= now {
@@ -348,7 +349,7 @@ impl Subscription {
     }
 }
 
-enum Step {
+pub(super) enum Step {
     Again,
     Wait,
     Events(Vec<Bytes>),

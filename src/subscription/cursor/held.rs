@@ -86,8 +86,8 @@ impl Subscription {
         }
     }
 
-    /// Ends a held stream. Where there is no position it is told none.
-    fn end_held(&mut self, closed: Closed) {
+    /// Ends a stream that is held or waits for room. Where there is no position it is told none.
+    pub(super) fn end_held(&mut self, closed: Closed) {
         let positioned = !matches!(self.phase, Phase::Snapshot(_)) && self.untold.is_empty();
         let events = |item: &Item| matches!(item, Item::Events(_));
         let positioned = positioned && !self.place.within && !self.queue.iter().any(events);

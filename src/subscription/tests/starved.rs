@@ -99,3 +99,26 @@ fn a_difference_that_there_is_no_room_for_is_not_told() {
     assert_eq!(refused, Some(NoDifference::NoRoom));
     drop(held);
 }
+
+#[test]
+fn an_end_that_comes_between_two_looks_gives_no_token_inside_a_difference() {
+    let feed = scarce();
+    let (difference, head) = feed
+        .difference_from(&Objects::default(), 0)
+        .expect("the same epoch");
+    let held = on_its_way(&feed);
+    let plan = Plan::Difference {
+        difference,
+        head,
+        epoch: 0,
+    };
+    let mut told = Told::new(&feed, "app!=x", begin(plan));
+    assert_eq!(told.all(), ["started Resynced 0"]);
+    // As if it had begun right after the look that comes before each step.
+    feed.drain().begin();
+    told.subscription.starved(told.now, Waker::noop());
+    let draining = told.poll().expect("more").expect("no end");
+    assert_eq!(words(draining), ["draining 700ms"]);
+    assert!(matches!(told.poll(), Some(Err(Closed::Draining))));
+    drop(held);
+}
