@@ -216,9 +216,6 @@ impl Subscription {
 
     /// Reads from the store's history what the view's log no longer holds.
     fn catch_up(&mut self, now: Instant, waker: &Waker) -> Step {
-        if self.seat.feed.epoch() != self.place.epoch {
-            return self.expired(ResetReason::Rewound);
-        }
         match self.seat.feed.past(&self.seat, &self.place) {
             Past::Run(run) => self.passed(run, waker),
             Past::InLog(after) => {
@@ -227,7 +224,7 @@ impl Subscription {
                 Step::Again
             }
             Past::Moved => Step::Again,
-            Past::Lost => self.expired(ResetReason::Lagged),
+            Past::Lost => self.lost(),
             Past::Full => self.starved(now, waker),
         }
     }
@@ -285,6 +282,15 @@ impl Subscription {
 
     fn control(&mut self, control: Control) {
         self.queue.push_back(Item::Control(control));
+    }
+
+    /// What follows the place is no longer known here.
+    fn lost(&mut self) -> Step {
+        let (_, epoch, _) = self.seat.feed.locate(&self.place.version);
+        self.expired(match epoch == self.place.epoch {
+            true => ResetReason::Lagged,
+            false => ResetReason::Rewound,
+        })
     }
 
     fn expired(&mut self, reason: ResetReason) -> Step {

@@ -17,7 +17,9 @@ impl Feed {
     pub(in crate::subscription) fn past(&self, seat: &Seat, place: &Place) -> Past {
         let found = {
             let state = self.state.lock();
-            find(&state, place)
+            // A position of another epoch may look like one of this.
+            let same = self.epoch() == place.epoch;
+            same.then(|| find(&state, place)).flatten()
         };
         let Some(found) = found else {
             return Past::Lost;

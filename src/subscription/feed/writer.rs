@@ -23,10 +23,12 @@ impl Feed {
             if first || rewound {
                 let objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
                 state.cache.restart(objects, version);
+                let (start, rewrites) = (state.cache.head().seq, state.cache.rewrites());
+                let wake = state.views.restart(start, rewrites);
+                // After the views, which throw away what is encoded of the past right now: its
+                // tokens must not be of the new epoch.
                 self.epoch.fetch_add(u32::from(!first), Ordering::AcqRel);
-                state
-                    .views
-                    .restart(state.cache.head().seq, state.cache.rewrites())
+                wake
             } else {
                 let changes = state.cache.replace(objects, version, Instant::now());
                 state.views.publish(&changes)

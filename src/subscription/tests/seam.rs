@@ -1,6 +1,7 @@
 //! Older history put in front of a feed whose views remember more than the feed does.
 
-use super::*;
+use super::{super::place::Place, *};
+use crate::view::Past;
 
 /// The writes of one pod, of which a difference of states has hidden some; the history has
 /// forgotten them; the view's log keeps so many bytes. The live reader has read the first
@@ -77,4 +78,22 @@ fn a_slow_reader_whose_log_has_gone_finds_its_position_in_regained_history() {
     reach_back(&feed, 1010);
     // Every write is known by now, also those that the difference had hidden.
     assert_eq!(live.all(), writes(1021..1050));
+}
+
+#[test]
+fn a_place_of_another_epoch_is_not_found_where_its_position_is() {
+    let feed = feed();
+    let seat = feed.seat(&query("app=web"), Instant::now());
+    let place = |epoch| Place {
+        in_log: false,
+        version: rv(1003),
+        ..Place::at(feed.head(), epoch)
+    };
+    let old = place(0);
+    feed.replace(vec![], rv(1000), true);
+    for version in 1001..1006 {
+        set(&feed, "ns/p", version);
+    }
+    assert_eq!(feed.past(&seat, &old), Past::Lost);
+    assert_ne!(feed.past(&seat, &place(1)), Past::Lost);
 }
