@@ -333,3 +333,18 @@ fn agrees_with_a_naive_model() {
         }
     }
 }
+
+#[test]
+fn a_relist_keeps_the_objects_that_are_held() {
+    let mut cache = synced_at(10);
+    let now = Instant::now();
+    cache.apply(vec![Delta::Modified(object("b", "v", 12))], now);
+    let held = |cache: &WatchCache, name| cache.get(&Key::new("ns", name)).cloned();
+    let before = ["a", "b"].map(|name| held(&cache, name).expect("held"));
+    // Another object under the same name is another one, whatever its version.
+    let list = vec![object("a", "u", 5), object("b", "w", 12)];
+    assert_eq!(cache.replace(list, rv(20), now).len(), 1);
+    let after = ["a", "b"].map(|name| held(&cache, name).expect("held"));
+    assert!(Arc::ptr_eq(&before[0], &after[0]));
+    assert_eq!(after[1].uid(), "w");
+}

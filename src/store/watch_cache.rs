@@ -165,7 +165,8 @@ impl WatchCache {
         version: ResourceVersion,
         now: Instant,
     ) -> Vec<Arc<Change>> {
-        let objects: Objects = objects.into_iter().map(|o| (o.key().clone(), o)).collect();
+        let objects = objects.into_iter().map(|o| self.known(o));
+        let objects: Objects = objects.map(|o| (o.key().clone(), o)).collect();
         if !self.synced {
             self.restart(objects, version);
             return Vec::new();
@@ -308,6 +309,14 @@ impl WatchCache {
         self.history.evict(now);
     }
 
+    /// The object that is held already, if it is the same: the history shares it, and counts on it
+    /// being held here.
+    fn known(&self, object: Arc<Object>) -> Arc<Object> {
+        let held = self.objects.get(object.key());
+        let held = held.filter(|held| is_same(held, &object)).cloned();
+        held.unwrap_or(object)
+    }
+
     fn record(
         &mut self,
         step: Step,
@@ -336,13 +345,17 @@ struct Step {
     cur: Option<Arc<Object>>,
 }
 
+fn is_same(one: &Object, other: &Object) -> bool {
+    one.version() == other.version() && one.uid() == other.uid()
+}
+
 /// What leads from one state to another that was read at `version`.
 fn difference(from: &Objects, to: &Objects, version: &ResourceVersion) -> Vec<Step> {
     let mut changed: Vec<Step> = to
         .values()
         .filter_map(|cur| {
             let prev = from.get(cur.key());
-            let same = prev.is_some_and(|p| p.version() == cur.version() && p.uid() == cur.uid());
+            let same = prev.is_some_and(|prev| is_same(prev, cur));
             (!same).then(|| Step {
                 version: cur.version().clone(),
                 prev: prev.cloned(),
