@@ -3,7 +3,12 @@
 //! What is held of one is the state and where its chunks begin. The chunks themselves are kept as
 //! long as there is room, and encoded again for whoever comes to them later.
 
-use std::sync::Arc;
+mod progress;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -11,7 +16,6 @@ use slab::Slab;
 
 use super::{
     Budget, Cause, Delivery,
-    budget::Kept,
     evict::{Cut, Offer, grade},
     frame::{encode_event, size_hint},
 };
@@ -20,6 +24,7 @@ use crate::{
     selector::{EventType, Query},
     store::{Objects, Scan, Seq, Snapshot},
 };
+use progress::{Piece, Progress};
 
 /// Most objects looked at in one step, so that a filter that matches nothing holds nobody up.
 const STEP_OBJECTS: usize = 4096;
@@ -31,46 +36,17 @@ pub struct SharedSnapshot {
     query: Query,
     seq: Seq,
     budget: Arc<Budget>,
+    /// Only ever raised, by whoever knows better, who waits for nobody that encodes.
+    age: AtomicU8,
     progress: Mutex<Progress>,
 }
 
-#[derive(Debug)]
-struct Progress {
-    state: State,
-    objects: Objects,
-    chunks: Vec<Piece>,
-    count: u64,
-    /// `None` when all chunks are known.
-    scan: Option<Scan>,
-    /// Of each reader the chunk that it gets next.
-    readers: Slab<usize>,
-    /// No reader needs a chunk before this one.
-    lowest: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Whoever begins is given this one.
-    Current,
-    /// Only those read it who have begun.
-    Old,
-    /// The same, and it holds nothing but what matches.
-    Narrow,
-    /// Nobody could continue from it.
-    Gone,
-}
-
-/// One chunk.
-#[derive(Debug)]
-struct Piece {
-    /// The first object in it.
-    low: Key,
-    /// How many there are.
-    objects: u64,
-    /// Readers that get it next.
-    awaited: usize,
-    held: Option<(Bytes, Kept)>,
-}
+/// Whoever begins is given this one.
+const CURRENT: u8 = 0;
+/// Only those read it who have begun.
+const OLD: u8 = 1;
+/// Nobody could continue from it.
+const GONE: u8 = 2;
 
 /// What a reader finds at its place in a snapshot.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,8 +75,8 @@ impl SharedSnapshot {
         let objects = snapshot.objects;
         let scan = scans.then(|| scan(&query, objects.clone(), Key::from_text("")));
         let progress = Progress {
-            state: State::Current,
             objects,
+            narrow: false,
             chunks: Vec::new(),
             count: 0,
             scan,
@@ -111,6 +87,7 @@ impl SharedSnapshot {
             query,
             seq: snapshot.head.seq,
             budget,
+            age: AtomicU8::new(CURRENT),
             progress: Mutex::new(progress),
         }
     }
@@ -138,12 +115,19 @@ impl SharedSnapshot {
         {
             piece.awaited -= 1;
         }
-        progress.sweep();
+        drop(progress);
+        self.heed();
     }
 
     /// The next chunk of a reader. Encodes it if it isn't at hand.
     pub fn next(&self, reader: usize) -> Chunk {
-        if let Some(chunk) = self.progress.lock().at_hand(reader) {
+        let chunk = self.step(reader);
+        self.heed();
+        chunk
+    }
+
+    fn step(&self, reader: usize) -> Chunk {
+        if let Some(chunk) = self.at_hand(&mut self.progress.lock(), reader) {
             return chunk;
         }
         // Not under the lock: it may be this snapshot that is to give up something.
@@ -153,10 +137,17 @@ impl SharedSnapshot {
         let max = self.budget.message();
         let keep = self.budget.may_keep(max);
         let mut progress = self.progress.lock();
-        if let Some(chunk) = progress.at_hand(reader) {
+        if let Some(chunk) = self.at_hand(&mut progress, reader) {
             return chunk;
         }
         self.encode(&mut progress, reader, Room { max, keep })
+    }
+
+    fn at_hand(&self, progress: &mut Progress, reader: usize) -> Option<Chunk> {
+        if self.age() == GONE {
+            return Some(Chunk::Gone);
+        }
+        progress.at_hand(reader)
     }
 
     fn encode(&self, progress: &mut Progress, reader: usize, room: Room) -> Chunk {
@@ -240,28 +231,46 @@ impl SharedSnapshot {
         buffer
     }
 
-    /// Nobody begins with it any more, so a chunk goes with its last reader.
-    pub(super) fn grow_old(&self) {
-        let mut progress = self.progress.lock();
-        if progress.state == State::Current {
-            progress.state = State::Old;
-        }
-        progress.sweep();
+    fn age(&self) -> u8 {
+        self.age.load(Ordering::SeqCst)
     }
 
-    /// Lets go of everything.
+    /// Nobody begins with it any more, so a chunk goes with its last reader. Waits for nobody.
+    pub(super) fn grow_old(&self) {
+        self.age.fetch_max(OLD, Ordering::SeqCst);
+        self.heed();
+    }
+
+    /// Lets go of everything. Waits for nobody.
     pub(super) fn retire(&self) {
-        let mut progress = self.progress.lock();
-        progress.state = State::Gone;
-        progress.objects = Objects::new();
-        progress.scan = None;
-        progress.chunks.clear();
+        self.age.fetch_max(GONE, Ordering::SeqCst);
+        self.heed();
+    }
+
+    /// Lets go of what is of no use at this age. If somebody is at work here, it is for that one to
+    /// do, once it is done.
+    fn heed(&self) {
+        let age = self.age();
+        if age != CURRENT
+            && let Some(mut progress) = self.progress.try_lock()
+        {
+            match age {
+                OLD => progress.sweep(),
+                _ => progress.clear(),
+            }
+        }
+    }
+
+    /// As if somebody encoded for as long as this is held.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> impl Sized + '_ {
+        self.progress.lock()
     }
 
     /// Lets go of the objects that don't match. They were looked through if it says `true`.
     pub(super) fn narrow(&self) -> bool {
         let mut progress = self.progress.lock();
-        if matches!(progress.state, State::Narrow | State::Gone) {
+        if progress.narrow || self.age() == GONE {
             return false;
         }
         let all = std::mem::take(&mut progress.objects);
@@ -272,8 +281,7 @@ impl SharedSnapshot {
         let next = progress.scan.take();
         let next = next.and_then(|mut scan| scan.peek().map(|object| object.key().clone()));
         progress.scan = next.map(|low| scan(&self.query, progress.objects.clone(), low));
-        progress.state = State::Narrow;
-        progress.sweep();
+        progress.narrow = true;
         true
     }
 
@@ -302,58 +310,6 @@ impl SharedSnapshot {
         let mut progress = self.progress.lock();
         let chunks = progress.chunks.iter_mut().take(before);
         chunks.map(Piece::let_go).sum()
-    }
-}
-
-impl Progress {
-    /// What needs no encoding.
-    fn at_hand(&mut self, reader: usize) -> Option<Chunk> {
-        if self.state == State::Gone {
-            return Some(Chunk::Gone);
-        }
-        let at = self.readers[reader];
-        let Some(piece) = self.chunks.get(at) else {
-            return self.scan.is_none().then_some(Chunk::End(self.count));
-        };
-        let (bytes, _) = piece.held.as_ref()?;
-        let bytes = bytes.clone();
-        self.advance(reader);
-        Some(Chunk::Events(bytes))
-    }
-
-    fn advance(&mut self, reader: usize) {
-        let at = self.readers[reader];
-        self.readers[reader] = at + 1;
-        self.chunks[at].awaited -= 1;
-        if let Some(next) = self.chunks.get_mut(at + 1) {
-            next.awaited += 1;
-        }
-        self.sweep();
-    }
-
-    /// Lets go of the chunks that no reader is to come to.
-    fn sweep(&mut self) {
-        if self.state == State::Current {
-            return;
-        }
-        while let Some(piece) = self.chunks.get_mut(self.lowest)
-            && piece.awaited == 0
-        {
-            piece.let_go();
-            self.lowest += 1;
-        }
-    }
-}
-
-impl Piece {
-    fn bytes(&self) -> usize {
-        self.held.as_ref().map_or(0, |(bytes, _)| bytes.len())
-    }
-
-    fn let_go(&mut self) -> usize {
-        let bytes = self.bytes();
-        self.held = None;
-        bytes
     }
 }
 

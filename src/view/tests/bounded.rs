@@ -1,5 +1,7 @@
 //! What is kept is bounded in all, and can always be encoded again.
 
+mod stalls;
+
 use super::*;
 use crate::store::Since;
 

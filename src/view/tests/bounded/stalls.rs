@@ -1,0 +1,29 @@
+//! A writer waits for nobody who reads, however long that one encodes.
+
+use super::*;
+
+/// A state of seven objects, which somebody reads.
+fn read_state(stage: &mut Stage) -> (Arc<View>, Arc<SharedSnapshot>, usize) {
+    let view = stage.view(&query("app=web"));
+    stage.write(7, 1000);
+    let head = stage.cache.head();
+    let shared = view.snapshot(|| stage.cache.snapshot(), &head);
+    let reader = shared.join();
+    (view, shared, reader)
+}
+
+#[test]
+fn a_state_grows_old_while_somebody_encodes_it() {
+    let mut stage = Stage::with(64 << 20, 1 << 20);
+    let (view, shared, fast) = read_state(&mut stage);
+    let slow = shared.join();
+    assert!(matches!(shared.next(fast), Chunk::Events(_)));
+    let busy = shared.busy();
+    stage.write(1, 10);
+    let logs = stage.registry.size().2;
+    assert!(view.budget().size().kept > logs);
+    drop(busy);
+    assert!(matches!(shared.next(slow), Chunk::Events(_)));
+    // Nobody is to come, so it went with its last reader.
+    size(&stage, &view);
+}
