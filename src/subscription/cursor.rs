@@ -155,7 +155,7 @@ impl Subscription {
             Chunk::Events(chunk) => Step::Events(vec![chunk]),
             Chunk::Working => give_way(waker),
             Chunk::Full => self.starved(now, waker),
-            Chunk::Gone => self.expired(ResetReason::Lagged),
+            Chunk::Gone => self.lost(),
             Chunk::End(count) => {
                 self.phase = Phase::Live;
                 let (version, token) = (self.place.version.clone(), self.token());

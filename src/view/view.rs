@@ -293,11 +293,11 @@ impl View {
         state.readers.wake(wake, |_| true);
     }
 
-    /// Forgets all events up to `start`, and the snapshots.
+    /// Forgets all events up to `start`, and the snapshots, which their readers can't continue.
     pub(super) fn restart(&self, start: Seq) {
         let mut state = self.state.lock();
         state.log.restart(start);
-        state.snapshots().for_each(|held| held.grow_old());
+        state.snapshots().for_each(|held| held.retire());
         state.snapshots.clear();
     }
 

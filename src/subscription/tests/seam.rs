@@ -97,3 +97,13 @@ fn a_place_of_another_epoch_is_not_found_where_its_position_is() {
     assert_eq!(feed.past(&seat, &old), Past::Lost);
     assert_ne!(feed.past(&seat, &place(1)), Past::Lost);
 }
+
+#[test]
+fn a_rewind_ends_a_snapshot_that_is_read() {
+    let feed = feed();
+    let mut told = Told::new(&feed, "", begin(Plan::Snapshot(None)));
+    told.poll();
+    assert!(matches!(told.poll(), Some(Ok(Item::Events(_)))));
+    feed.replace(vec![], rv(50), true);
+    assert_eq!(told.all(), ["reset Rewound 1", "end 50 0"]);
+}

@@ -27,3 +27,15 @@ fn a_state_grows_old_while_somebody_encodes_it() {
     // Nobody is to come, so it went with its last reader.
     size(&stage, &view);
 }
+
+#[test]
+fn a_rewind_gives_up_the_states_that_are_read() {
+    let mut stage = Stage::with(64 << 20, 1 << 20);
+    let (view, shared, reader) = read_state(&mut stage);
+    assert!(matches!(shared.next(reader), Chunk::Events(_)));
+    let start = stage.cache.head().seq.next();
+    stage.registry.restart(start, stage.cache.rewrites() + 1);
+    assert_eq!(view.budget().size().kept, 0);
+    assert_eq!(shared.next(reader), Chunk::Gone);
+    shared.leave(reader);
+}
