@@ -94,14 +94,23 @@ impl Budget {
         fits()
     }
 
-    /// Whether so many bytes more may be kept for readers to come; evicts others for them. A part
-    /// of the budget is never used for that, so that messages have room.
+    /// Whether so many bytes more may be kept for readers to come. A part of the budget is never
+    /// used for that, so that messages have room.
+    pub(super) fn can_keep(&self, bytes: usize) -> bool {
+        self.used.load(Ordering::Relaxed) + bytes <= self.limit / 4 * 3
+    }
+
+    /// The same, after evicting others for them.
     pub(super) fn may_keep(&self, bytes: usize) -> bool {
-        let fits = || self.used.load(Ordering::Relaxed) + bytes <= self.limit / 4 * 3;
-        if !fits() {
+        if !self.can_keep(bytes) {
             self.relieve();
         }
-        fits()
+        self.can_keep(bytes)
+    }
+
+    /// Whether a writer should call [`Budget::ease`], for there to be room when it writes next.
+    pub(super) fn is_tight(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.limit / 8 * 5
     }
 
     /// How large a message may get now, unless one change alone is larger.

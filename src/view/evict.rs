@@ -82,6 +82,20 @@ impl Budget {
     /// Takes the locks of views, one after the other.
     pub fn relieve(&self) {
         let _alone = self.evicting.lock();
+        self.give_up();
+    }
+
+    /// The same for a writer, which does so once it has let go of all locks and before room is
+    /// wanting. Waits for nobody who encodes or evicts.
+    pub fn ease(&self) {
+        if self.is_tight()
+            && let Some(_alone) = self.evicting.try_lock()
+        {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&self) {
         let excess = self.excess();
         if excess == 0 {
             return;

@@ -285,9 +285,11 @@ impl SharedSnapshot {
         true
     }
 
-    /// What could be given up here.
+    /// What could be given up here: nothing while somebody is at work, who isn't waited for.
     pub(super) fn offer(&self, offers: &mut Vec<Offer>) {
-        let progress = self.progress.lock();
+        let Some(progress) = self.progress.try_lock() else {
+            return;
+        };
         let pieces: Vec<_> = progress
             .chunks
             .iter()
@@ -305,11 +307,16 @@ impl SharedSnapshot {
         );
     }
 
-    /// Gives up the chunks before one; tells their bytes.
+    /// Gives up the chunks before one, unless somebody is at work; tells their bytes.
     pub(super) fn evict(&self, before: usize) -> usize {
-        let mut progress = self.progress.lock();
+        let Some(mut progress) = self.progress.try_lock() else {
+            return 0;
+        };
         let chunks = progress.chunks.iter_mut().take(before);
-        chunks.map(Piece::let_go).sum()
+        let freed = chunks.map(Piece::let_go).sum();
+        drop(progress);
+        self.heed();
+        freed
     }
 }
 

@@ -59,6 +59,7 @@ impl Wake for Count {
 struct Stage {
     cache: WatchCache,
     registry: Registry,
+    budget: Arc<Budget>,
     now: Instant,
 }
 
@@ -71,9 +72,11 @@ impl Stage {
         };
         let mut cache = WatchCache::new(limits);
         cache.replace(vec![], rv(1000), now);
+        let budget = Budget::new(64 << 20);
         Self {
             cache,
-            registry: Registry::new(Budget::new(64 << 20), 1 << 20),
+            registry: Registry::new(budget.clone(), 1 << 20),
+            budget,
             now,
         }
     }
@@ -89,6 +92,7 @@ impl Stage {
         let wake = self.registry.publish(&changes);
         let count = wake.len();
         wake.into_iter().for_each(Waker::wake);
+        self.budget.ease();
         count
     }
 

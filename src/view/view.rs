@@ -263,10 +263,11 @@ impl View {
         alive.iter().any(|held| held.narrow())
     }
 
-    /// Appends what this view shows of `changes`; gives those to wake to `wake`.
+    /// Appends what this view shows of `changes`, if there is room: nothing is evicted for it, which
+    /// is for [`Budget::ease`] to do when the feed's lock is released. Gives those to wake to `wake`.
     pub(super) fn append(&self, changes: &[Arc<Change>], wake: &mut Vec<Waker>) {
         let most = self.state.lock().log.limit().max(MESSAGE_BYTES);
-        let has_room = |bytes: usize| bytes <= most && self.budget.may_keep(bytes);
+        let has_room = |bytes: usize| bytes <= most && self.budget.can_keep(bytes);
         let shown = encode_units(self, changes, has_room);
         let mut state = self.state.lock();
         match shown {

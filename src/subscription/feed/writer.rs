@@ -146,5 +146,6 @@ impl Feed {
             changed
         });
         wake.into_iter().for_each(Waker::wake);
+        self.budget.ease();
     }
 }

@@ -8,7 +8,8 @@ use crate::store::Since;
 impl Stage {
     fn with(budget: usize, log: usize) -> Self {
         let mut stage = Self::new();
-        stage.registry = Registry::new(Budget::new(budget), log);
+        stage.budget = Budget::new(budget);
+        stage.registry = Registry::new(stage.budget.clone(), log);
         stage.registry.renumber(stage.cache.rewrites());
         stage
     }

@@ -39,3 +39,36 @@ fn a_rewind_gives_up_the_states_that_are_read() {
     assert_eq!(shared.next(reader), Chunk::Gone);
     shared.leave(reader);
 }
+
+#[test]
+fn room_is_made_while_somebody_encodes_elsewhere() {
+    let mut stage = Stage::with(1 << 20, 4 << 20);
+    let (view, shared, _) = read_state(&mut stage);
+    let busy = shared.busy();
+    for _ in 0..400 {
+        stage.write(1, 10_000);
+    }
+    let BudgetSize { used, evicted, .. } = view.budget().size();
+    assert!(used <= 1 << 20 && evicted > 1 << 20, "{used} {evicted}");
+    assert_eq!(view.budget().size().refused, 0);
+    drop(busy);
+}
+
+#[test]
+fn nothing_is_evicted_under_the_lock_that_is_written_under() {
+    let mut stage = Stage::with(1 << 20, 4 << 20);
+    let (view, ..) = read_state(&mut stage);
+    let budget = stage.budget.clone();
+    let evicting = budget.evicting.lock();
+    for _ in 0..200 {
+        stage.write(1, 10_000);
+    }
+    let size = view.budget().size();
+    assert_eq!(size.evicted, 0);
+    assert!(size.refused > 0, "it is left out, for readers to fetch");
+    drop(evicting);
+    stage.write(1, 10_000);
+    stage.write(1, 10_000);
+    assert_eq!(view.last(), stage.cache.head().seq);
+    assert!(view.size().1 > 0, "it is kept again");
+}
