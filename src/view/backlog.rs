@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Budget, View,
-    budget::Charge,
+    budget::Reserve,
     frame::{encode_change, size_hint},
     past::STEP_CHANGES,
     transition,
@@ -18,7 +18,7 @@ use crate::{resource::ResourceVersion, store::Change};
 #[derive(Debug)]
 pub struct Difference {
     changes: Vec<Arc<Change>>,
-    _charge: Charge,
+    _reserve: Reserve,
 }
 
 impl Difference {
@@ -26,13 +26,11 @@ impl Difference {
     pub fn new(changes: Vec<Arc<Change>>, budget: &Arc<Budget>) -> Option<Arc<Self>> {
         let pointer = std::mem::size_of::<Arc<Change>>();
         let bytes = changes.iter().map(|change| change.weight() + pointer).sum();
-        let room = budget.make_room_for(bytes);
-        room.then(|| {
-            Arc::new(Self {
-                changes,
-                _charge: budget.charge(bytes),
-            })
-        })
+        let reserve = budget.reserve(bytes)?;
+        Some(Arc::new(Self {
+            changes,
+            _reserve: reserve,
+        }))
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Budget {
     limit: usize,
     used: AtomicUsize,
     kept: AtomicUsize,
+    /// Of the bytes used, those that are held whole.
+    whole: AtomicUsize,
     evicted: AtomicU64,
     refused: AtomicU64,
     views: Mutex<Slab<Weak<View>>>,
@@ -57,6 +59,7 @@ impl Budget {
             limit,
             used: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
+            whole: AtomicUsize::new(0),
             evicted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             views: Mutex::default(),
@@ -82,16 +85,27 @@ impl Budget {
         admits
     }
 
-    /// The same for something that is held whole, however large it is.
-    pub(super) fn make_room_for(&self, bytes: usize) -> bool {
-        let fits = || self.used.load(Ordering::Relaxed) + bytes <= self.limit;
-        if !fits() {
-            self.relieve();
-        }
-        if !fits() {
+    /// Counts bytes that are held whole until it is dropped, and can't be evicted: if there is room
+    /// after evicting others, and all that is held whole stays within a part of the budget.
+    pub(super) fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Reserve> {
+        let reserved = take(&self.whole, bytes, self.limit / 4)
+            .then(|| Whole(self.clone(), bytes))
+            .and_then(|whole| {
+                if !take(&self.used, bytes, self.limit) {
+                    self.relieve();
+                    take(&self.used, bytes, self.limit).then_some(())?;
+                }
+                let budget = self.clone();
+                let charge = Charge { budget, bytes };
+                Some(Reserve {
+                    _charge: charge,
+                    _whole: whole,
+                })
+            });
+        if reserved.is_none() {
             self.note_refused();
         }
-        fits()
+        reserved
     }
 
     /// Whether so many bytes more may be kept for readers to come. A part of the budget is never
@@ -215,6 +229,29 @@ impl Drop for Charge {
     }
 }
 
+/// Bytes that are held whole. Dropping it gives them back.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    _charge: Charge,
+    _whole: Whole,
+}
+
+#[derive(Debug)]
+struct Whole(Arc<Budget>, usize);
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.0.whole.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// Adds to a sum, unless that gets larger than `most`.
+fn take(sum: &AtomicUsize, bytes: usize, most: usize) -> bool {
+    let add = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= most);
+    sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+        .is_ok()
+}
+
 /// Bytes that are kept for readers to come. Dropping it says that they no longer are.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -285,5 +322,21 @@ mod tests {
         assert_eq!(budget.size().refused, 1);
         drop((way, more));
         assert!(budget.make_room());
+    }
+
+    #[test]
+    fn what_is_held_whole_stays_within_a_part() {
+        let budget = Budget::new(1 << 20);
+        assert!(budget.reserve(300 << 10).is_none());
+        let one = budget.reserve(200 << 10).expect("room");
+        assert!(budget.reserve(100 << 10).is_none());
+        drop(one);
+        let way = budget.track(BytesMut::zeroed(900 << 10));
+        assert!(budget.reserve(200 << 10).is_none());
+        drop(way);
+        let two = budget.reserve(200 << 10).expect("all was given back");
+        assert_eq!(budget.size().used, 200 << 10);
+        drop(two);
+        assert_eq!((budget.size().used, budget.size().refused), (0, 3));
     }
 }
