@@ -24,7 +24,7 @@ use crate::{
     selector::{EventType, Query},
     store::{Objects, Scan, Seq, Snapshot},
 };
-use progress::{Piece, Progress};
+use progress::{Narrowed, Piece, Progress};
 
 /// Most objects looked at in one step, so that a filter that matches nothing holds nobody up.
 const STEP_OBJECTS: usize = 4096;
@@ -76,7 +76,7 @@ impl SharedSnapshot {
         let scan = scans.then(|| scan(&query, objects.clone(), Key::from_text("")));
         let progress = Progress {
             objects,
-            narrow: false,
+            narrowed: Narrowed::Not,
             chunks: Vec::new(),
             count: 0,
             scan,
@@ -267,22 +267,16 @@ impl SharedSnapshot {
         self.progress.lock()
     }
 
-    /// Lets go of the objects that don't match. They were looked through if it says `true`.
+    /// Lets go of the objects that don't match, of which it looks through a bounded number. Says
+    /// whether it did; not if all is done, or somebody is at work, who isn't waited for.
     pub(super) fn narrow(&self) -> bool {
-        let mut progress = self.progress.lock();
-        if progress.narrow || self.age() == GONE {
+        let Some(mut progress) = self.progress.try_lock() else {
             return false;
-        }
-        let all = std::mem::take(&mut progress.objects);
-        let matching = scan(&self.query, all, Key::from_text(""))
-            .filter(|object| self.query.membership().matches(object))
-            .map(|object| (object.key().clone(), object));
-        progress.objects = matching.collect();
-        let next = progress.scan.take();
-        let next = next.and_then(|mut scan| scan.peek().map(|object| object.key().clone()));
-        progress.scan = next.map(|low| scan(&self.query, progress.objects.clone(), low));
-        progress.narrow = true;
-        true
+        };
+        let worked = self.age() != GONE && progress.narrow(&self.query);
+        drop(progress);
+        self.heed();
+        worked
     }
 
     /// What could be given up here: nothing while somebody is at work, who isn't waited for.

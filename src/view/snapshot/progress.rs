@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use slab::Slab;
 
-use super::Chunk;
+use super::{Chunk, STEP_OBJECTS, scan};
 use crate::{
     resource::Key,
+    selector::Query,
     store::{Objects, Scan},
     view::budget::Kept,
 };
@@ -13,8 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) objects: Objects,
-    /// Whether these are but those that match.
-    pub(super) narrow: bool,
+    pub(super) narrowed: Narrowed,
     pub(super) chunks: Vec<Piece>,
     pub(super) count: u64,
     /// `None` when all chunks are known.
@@ -23,6 +23,15 @@ pub(super) struct Progress {
     pub(super) readers: Slab<usize>,
     /// No reader needs a chunk before this one.
     pub(super) lowest: usize,
+}
+
+/// Whether only those objects are held that match.
+#[derive(Debug)]
+pub(super) enum Narrowed {
+    Not,
+    /// Some were looked through: what is left of them.
+    Partly(Scan, Objects),
+    Done,
 }
 
 /// One chunk.
@@ -69,9 +78,38 @@ impl Progress {
         }
     }
 
+    /// Takes a step towards holding what matches alone; `false` if that is so already.
+    pub(super) fn narrow(&mut self, query: &Query) -> bool {
+        let begin = |objects: &Objects| scan(query, objects.clone(), Key::from_text(""));
+        let (mut walk, mut matching) = match std::mem::replace(&mut self.narrowed, Narrowed::Done) {
+            Narrowed::Not => (begin(&self.objects), Objects::new()),
+            Narrowed::Partly(walk, matching) => (walk, matching),
+            Narrowed::Done => return false,
+        };
+        for _ in 0..STEP_OBJECTS {
+            let Some(object) = walk.next() else {
+                self.narrow_to(query, matching);
+                return true;
+            };
+            if query.membership().matches(&object) {
+                matching.insert(object.key().clone(), object);
+            }
+        }
+        self.narrowed = Narrowed::Partly(walk, matching);
+        true
+    }
+
+    fn narrow_to(&mut self, query: &Query, matching: Objects) {
+        let next = self.scan.take();
+        let next = next.and_then(|mut scan| scan.peek().map(|object| object.key().clone()));
+        self.scan = next.map(|low| scan(query, matching.clone(), low));
+        self.objects = matching;
+    }
+
     /// Lets go of everything.
     pub(super) fn clear(&mut self) {
         self.objects = Objects::new();
+        self.narrowed = Narrowed::Done;
         self.scan = None;
         self.chunks.clear();
     }

@@ -72,3 +72,41 @@ fn nothing_is_evicted_under_the_lock_that_is_written_under() {
     assert_eq!(view.last(), stage.cache.head().seq);
     assert!(view.size().1 > 0, "it is kept again");
 }
+
+#[test]
+fn an_old_state_is_looked_through_in_steps() {
+    let mut stage = Stage::with(64 << 20, 4 << 20);
+    let view = stage.view(&query("app=db"));
+    let deltas = (0..10_000).map(|at| {
+        let app = if at % 100 == 7 { "db" } else { "web" };
+        let (key, version) = (format!("ns/p{at:05}"), 1001 + at);
+        Delta::Added(pod(&key, "u", &[("app", app)], version))
+    });
+    stage.apply(deltas.collect());
+    let head = stage.cache.head();
+    let shared = view.snapshot(|| stage.cache.snapshot(), &head);
+    let reader = shared.join();
+    let first = shared.next(reader);
+    assert!(matches!(first, Chunk::Events(_)));
+    stage.apply(vec![Delta::Modified(pod("ns/p00000", "u", &[], 20_000))]);
+    stage.cache.evict(stage.now + Duration::from_secs(3601));
+    let floor = stage.cache.floor_seq();
+    let busy = shared.busy();
+    assert!(!view.retire(floor), "whoever is at work isn't waited for");
+    drop(busy);
+    let mut told = 0;
+    let mut tell = |chunk| match chunk {
+        Chunk::Events(bytes) => told += events(&[bytes]).len(),
+        Chunk::End(count) => assert_eq!(count, 100),
+        other => panic!("{other:?}"),
+    };
+    tell(first);
+    for step in 0..3 {
+        assert!(view.retire(floor), "{step}");
+        tell(shared.next(reader));
+    }
+    assert!(!view.retire(floor), "it is done");
+    assert_eq!(shared.next(reader), Chunk::End(100));
+    assert_eq!(told, 100);
+    shared.leave(reader);
+}
