@@ -11,8 +11,9 @@ use super::{
 use crate::access::{key::Key, queue::Turn, standing::Standing};
 
 impl Roll {
-    /// Those whom time may have changed.
+    /// Those whom time may have changed. Also forgets what is too old to matter.
     pub(super) fn old(&mut self, now: Instant) -> Vec<Arc<Standing>> {
+        self.recent.forget(now);
         let mut old = Vec::new();
         while let Some(key) = self.aging.due(now) {
             let entry = self.entries.get(&key);

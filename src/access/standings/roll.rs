@@ -35,7 +35,7 @@ const SHARE: usize = 48;
 const GAP: Duration = Duration::from_secs(1);
 /// An answer that was asked for this long after a change was heard of knows of it: apiservers hear
 /// of it by a watch of their own.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 /// Longest wait before what failed is tried again, first and last.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// When answers are to be had again, those who wait for one come spread over this time at most.
@@ -62,7 +62,7 @@ pub(super) struct Roll {
     /// Of early checks.
     budget: Bucket,
     pub(super) callers: Callers,
-    recent: Recent,
+    pub(super) recent: Recent,
     pub(super) sweep_at: usize,
 }
 
@@ -104,7 +104,7 @@ impl Roll {
             .regular
             .put(due.min(asked + self.timing.interval), new.key);
         let who = new.subject.known.identity.clone();
-        let changed = self.recent.last(&who, &new.subject.questions);
+        let changed = self.recent.last(&who, &new.subject.questions, asked);
         let entry = Entry {
             standing: Arc::downgrade(&new),
             who,

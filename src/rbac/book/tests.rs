@@ -182,7 +182,7 @@ fn what_can_not_be_read_concerns_everybody_there() {
     let mut book = book();
     let odd = Delta::Modified(object("a", "one", &json!({"roleRef": 7})));
     let concerned = book.apply(&BINDINGS, &[odd]);
-    let mut all = everybody("a");
-    all.add_user("a", "ann");
+    let mut all = whom(&[("a", "ann")]);
+    all.add_everybody("a");
     assert_eq!(concerned, all);
 }
