@@ -53,7 +53,7 @@ pub use gate::{Gate, Policy, Unable};
 pub use grant::{Grant, Permit};
 pub use identity::Identity;
 pub use quota::{Limit, Quota, StreamSlot, Tally};
-pub use sparing::Sparing;
+pub use sparing::{Sparing, SparingEach, Told};
 pub use standing::{Health, Watcher};
 pub use standings::Census;
 pub use whom::Whom;

@@ -1,6 +1,7 @@
 //! Who read what: one line when a stream begins and one when it ends, one for each call that was
-//! turned away, one for each other call. No object data and no credentials. Of strangers so many lines
-//! that they can't fill a disk, and no text that they have chosen.
+//! turned away, one for each other call. No object data and no credentials. Of each user, and of
+//! strangers, so many lines a second that they can't fill a disk or push out those of others; of
+//! strangers no text that they have chosen. What begins and ends is told always: quotas bound it.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,21 @@ use tracing::info;
 
 use super::{origin::Origin, status};
 use crate::{
-    access::{Refusal, Sparing},
+    access::{Refusal, Sparing, SparingEach},
     resource::Gvr,
     selector::{Membership, Query},
 };
 
 /// Lines about callers whom nobody knows. They cost such a caller nothing.
 static STRANGERS: Sparing = Sparing::new(10, Duration::from_secs(1));
+
+/// Lines about calls of known callers that were turned away: what is remembered costs them nothing.
+static REFUSALS: SparingEach = SparingEach::new(20, Duration::from_secs(1));
+/// Lines about their other calls, which are apart so that neither hides the other.
+static CALLS: SparingEach = SparingEach::new(20, Duration::from_secs(1));
+
+/// Stands for the users whose lines are counted together, because there were too many of them.
+const OTHERS: &str = "*";
 
 /// Whose stream it is, and of what.
 #[derive(Clone, Copy)]
@@ -128,6 +137,12 @@ impl Call {
 
     fn tell(&mut self, outcome: &str, reason: Option<&str>, objects: Option<u64>) {
         self.told = true;
+        let told = CALLS.tell(self.origin.user(), Instant::now());
+        for (user, untold) in told.left {
+            let user = user.as_deref().unwrap_or(OTHERS);
+            info!(target: "audit::calls", user, untold, "audit: calls untold");
+        }
+        let Some(untold) = told.line else { return };
         info!(
             target: "audit::calls",
             user = self.origin.user(),
@@ -141,6 +156,7 @@ impl Call {
             outcome,
             reason,
             objects,
+            untold = some(untold),
             "audit: call {outcome}"
         );
     }
@@ -170,9 +186,21 @@ pub(super) fn stranger(peer: &str, call: &str, refusal: &Refusal) {
     }
 }
 
-/// A call was turned away.
+/// A call was turned away. `untold` of the line says how many of the same user before it have none.
 pub(super) fn refused(origin: &Origin, call: &str, refusal: &Refusal) {
-    turned_away(origin.user(), &origin.peer(), call, refusal, None);
+    let told = REFUSALS.tell(origin.user(), Instant::now());
+    for (user, untold) in told.left {
+        let user = user.as_deref().unwrap_or(OTHERS);
+        info!(target: "audit", user, untold, "audit: refusals untold");
+    }
+    if let Some(untold) = told.line {
+        turned_away(origin.user(), &origin.peer(), call, refusal, some(untold));
+    }
+}
+
+/// None are not worth a field.
+fn some(untold: u64) -> Option<u64> {
+    (untold > 0).then_some(untold)
 }
 
 fn turned_away(user: &str, peer: &str, call: &str, refusal: &Refusal, untold: Option<u64>) {
