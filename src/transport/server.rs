@@ -19,7 +19,8 @@ use super::{
     ended::Ended,
     linger::linger,
     listener::{Accepted, Stream},
-    opening::{Opening, Openings},
+    opening::{Opening, openings},
+    waiting::Waiting,
 };
 
 /// Unsent bytes that the kernel holds per socket. Without it a stalled reader pins megabytes of
@@ -85,7 +86,7 @@ async fn drain(mut connections: JoinSet<()>, deadline: Duration) {
 /// Lets connections in as far as there is room.
 struct Door {
     admission: Admission,
-    openings: Arc<Openings>,
+    openings: Arc<Waiting>,
     warned: Option<Instant>,
 }
 
@@ -93,7 +94,7 @@ impl Door {
     fn new(context: &Context) -> Self {
         Self {
             admission: Admission::new(&context.limits),
-            openings: Openings::new(&context.limits),
+            openings: openings(&context.limits),
             warned: None,
         }
     }
@@ -102,7 +103,7 @@ impl Door {
         match self.admission.admit(remote, Instant::now()) {
             Ok(place) => {
                 context.stats.add_accepted();
-                Some((place, self.openings.begin(&context.limits)))
+                Some((place, Opening::begin(&self.openings, &context.limits)))
             }
             Err(refused) => {
                 self.refuse(remote, refused, &context.stats);

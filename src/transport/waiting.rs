@@ -1,4 +1,4 @@
-//! What waits for slow readers, all connections together.
+//! What waits for clients, all connections together: handshakes that are under way, and answers.
 //!
 //! What is encoded for the readers of watches is bounded where it is made. An answer that was made
 //! for one call is in memory because that call asked for it, until its reader makes room. There is
@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// Bytes of single streams that wait.
+/// Room for so much that waits: connections or bytes, as whoever makes it counts.
 #[derive(Debug)]
 pub(super) struct Waiting {
     queue: Mutex<Queue>,
@@ -26,12 +26,12 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
-    bytes: usize,
-    /// By age. Dropping a sender tells the stream that it must go.
+    held: usize,
+    /// By age, with how much it is. Dropping a sender tells that it must go.
     waits: BTreeMap<u64, (usize, oneshot::Sender<Infallible>)>,
 }
 
-/// The bytes of one stream that wait; no longer when dropped.
+/// What waits for one client; no longer when dropped.
 #[derive(Debug)]
 pub(super) struct Wait {
     all: Arc<Waiting>,
@@ -47,26 +47,34 @@ impl Waiting {
         })
     }
 
-    /// Begins to wait with so many bytes. Others, the oldest first, go if it is too much with them;
-    /// a stream alone may have any number.
-    pub(super) fn begin(self: &Arc<Self>, bytes: usize) -> Wait {
+    /// Begins to wait with so much. Others, the oldest first, go if it is too much with them; one
+    /// alone may have any amount.
+    pub(super) fn begin(self: &Arc<Self>, much: usize) -> Wait {
         let (keep, over) = oneshot::channel();
         let mut queue = self.queue.lock();
-        while queue.bytes + bytes > self.most
+        while queue.held + much > self.most
             && let Some((_, (oldest, _))) = queue.waits.pop_first()
         {
-            queue.bytes -= oldest;
+            queue.held -= oldest;
         }
         let id = queue.next;
         queue.next += 1;
-        queue.bytes += bytes;
-        queue.waits.insert(id, (bytes, keep));
+        queue.held += much;
+        queue.waits.insert(id, (much, keep));
         drop(queue);
         Wait {
             all: Arc::clone(self),
             id,
             over,
         }
+    }
+}
+
+#[cfg(test)]
+impl Waiting {
+    /// How much waits.
+    pub(super) fn held(&self) -> usize {
+        self.queue.lock().held
     }
 }
 
@@ -80,8 +88,8 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut queue = self.all.queue.lock();
-        if let Some((bytes, _)) = queue.waits.remove(&self.id) {
-            queue.bytes -= bytes;
+        if let Some((much, _)) = queue.waits.remove(&self.id) {
+            queue.held -= much;
         }
     }
 }
@@ -105,11 +113,11 @@ mod tests {
         let mut third = waiting.begin(1);
         assert!(is_over(&mut first) && !is_over(&mut second) && !is_over(&mut third));
         drop(first);
-        assert_eq!(waiting.queue.lock().bytes, 41);
+        assert_eq!(waiting.held(), 41);
         let mut large = waiting.begin(1_000);
         assert!(is_over(&mut second) && is_over(&mut third) && !is_over(&mut large));
         drop((second, third, large));
         let queue = waiting.queue.lock();
-        assert_eq!((queue.bytes, queue.waits.len()), (0, 0), "nothing is kept");
+        assert_eq!((queue.held, queue.waits.len()), (0, 0), "nothing is kept");
     }
 }

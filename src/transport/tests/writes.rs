@@ -12,7 +12,7 @@ use super::*;
 use crate::transport::{
     Peer, Remote,
     connection::drive,
-    opening::{Opening, Openings},
+    opening::{Opening, openings},
 };
 
 /// An in-memory socket that counts the writes into it.
@@ -100,7 +100,7 @@ fn context() -> Context {
 }
 
 fn opening(context: &Context) -> Opening {
-    Openings::new(&context.limits).begin(&context.limits)
+    Opening::begin(&openings(&context.limits), &context.limits)
 }
 
 const PEER: Peer = Peer {
