@@ -82,9 +82,7 @@ pub fn registry(metrics: Metrics) -> Registry {
 #[derive(Debug)]
 struct Scrape(Metrics);
 
-type Figure<T> = fn(&CacherSize) -> T;
-
-const GAUGES: &[(&str, &str, Figure<i64>)] = &[
+const GAUGES: &[Row<CacherSize, i64>] = &[
     ("upstream_watches", "Established watches upstream", |size| {
         i64::from(size.pulse.health == Some(UpstreamHealth::Healthy))
     }),
@@ -127,7 +125,7 @@ const GAUGES: &[(&str, &str, Figure<i64>)] = &[
     }),
 ];
 
-const COUNTERS: &[(&str, &str, Figure<u64>)] = &[
+const COUNTERS: &[Row<CacherSize, u64>] = &[
     ("reflector_lists", "Pages asked for upstream", |size| {
         size.stats.lists()
     }),
@@ -223,6 +221,31 @@ fn labels(size: &CacherSize) -> Vec<(&'static str, String)> {
     labels
 }
 
-fn whole(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn whole(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// Name, help, and how the figure is read.
+type Row<S, T> = (&'static str, &'static str, fn(&S) -> T);
+
+/// Writes figures of one thing that go up and down.
+fn gauges<S, T: TryInto<i64>>(
+    encoder: &mut DescriptorEncoder<'_>,
+    rows: &[Row<S, T>],
+    of: &S,
+) -> fmt::Result {
+    for (name, help, figure) in rows {
+        let gauge = ConstGauge::new(whole(figure(of)));
+        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+    }
+    Ok(())
+}
+
+/// The same for figures that only grow.
+fn counters<S>(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<S, u64>], of: &S) -> fmt::Result {
+    for (name, help, figure) in rows {
+        let counter = ConstCounter::new(figure(of));
+        counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+    }
+    Ok(())
 }

@@ -2,17 +2,12 @@
 
 use std::fmt;
 
-use prometheus_client::{
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-};
+use prometheus_client::encoding::DescriptorEncoder;
 
-use super::whole;
+use super::{Row, counters, gauges};
 use crate::view::BudgetSize;
 
-type Figure<T> = fn(&BudgetSize) -> T;
-
-const GAUGES: &[(&str, &str, Figure<usize>)] = &[
+const GAUGES: &[Row<BudgetSize, usize>] = &[
     (
         "buffer_limit_bytes",
         "Most bytes that are encoded for readers",
@@ -30,7 +25,7 @@ const GAUGES: &[(&str, &str, Figure<usize>)] = &[
     ),
 ];
 
-const COUNTERS: &[(&str, &str, Figure<u64>)] = &[
+const COUNTERS: &[Row<BudgetSize, u64>] = &[
     (
         "buffer_evicted_bytes",
         "Bytes evicted for want of room",
@@ -43,17 +38,7 @@ const COUNTERS: &[(&str, &str, Figure<u64>)] = &[
     ),
 ];
 
-pub(super) fn encode(
-    encoder: &mut DescriptorEncoder<'_>,
-    size: &BudgetSize,
-) -> Result<(), fmt::Error> {
-    for (name, help, figure) in GAUGES {
-        let gauge = ConstGauge::new(whole(figure(size)));
-        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
-    }
-    for (name, help, figure) in COUNTERS {
-        let counter = ConstCounter::new(figure(size));
-        counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
-    }
-    Ok(())
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, size: &BudgetSize) -> fmt::Result {
+    gauges(encoder, GAUGES, size)?;
+    counters(encoder, COUNTERS, size)
 }

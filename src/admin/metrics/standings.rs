@@ -2,18 +2,12 @@
 
 use std::fmt;
 
-use prometheus_client::{
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, gauge::ConstGauge},
-    registry::Registry,
-};
+use prometheus_client::{encoding::DescriptorEncoder, registry::Registry};
 
-use super::whole;
+use super::{Row, gauges, whole};
 use crate::access::{Census, Gate};
 
-type Figure = fn(&Census) -> i64;
-
-const GAUGES: &[(&str, &str, Figure)] = &[
+const GAUGES: &[Row<Census, i64>] = &[
     (
         "access_standings",
         "Distinct callers and questions of open streams",
@@ -50,11 +44,6 @@ pub(super) fn register(registry: &mut Registry, gate: &Gate) {
     );
 }
 
-pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, gate: &Gate) -> Result<(), fmt::Error> {
-    let census = gate.census();
-    for (name, help, figure) in GAUGES {
-        let gauge = ConstGauge::new(figure(&census));
-        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
-    }
-    Ok(())
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, gate: &Gate) -> fmt::Result {
+    gauges(encoder, GAUGES, &gate.census())
 }

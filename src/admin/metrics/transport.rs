@@ -7,11 +7,12 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
+use super::{Row, counters, gauges};
 use crate::transport::Stats;
 
 type Figure = fn(&Stats) -> u64;
 
-const GAUGES: &[(&str, &str, Figure)] = &[
+const GAUGES: &[Row<Stats, u64>] = &[
     (
         "connections_open",
         "Open connections",
@@ -24,7 +25,7 @@ const GAUGES: &[(&str, &str, Figure)] = &[
     ),
 ];
 
-const COUNTERS: &[(&str, &str, Figure)] = &[
+const COUNTERS: &[Row<Stats, u64>] = &[
     (
         "connections_accepted",
         "Accepted connections",
@@ -105,14 +106,8 @@ const FAMILIES: &[Family] = &[
 
 /// Writes all of them.
 pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
-    for (name, help, figure) in GAUGES {
-        let gauge = ConstGauge::new(i64::try_from(figure(stats)).unwrap_or(i64::MAX));
-        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
-    }
-    for (name, help, figure) in COUNTERS {
-        let counter = ConstCounter::new(figure(stats));
-        counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
-    }
+    gauges(encoder, GAUGES, stats)?;
+    counters(encoder, COUNTERS, stats)?;
     for (name, help, label, values) in FAMILIES {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (value, figure) in *values {
