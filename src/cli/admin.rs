@@ -7,10 +7,10 @@ mod upstreams;
 use std::io::{self, BufWriter, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
-use owo_colors::{OwoColorize as _, Style};
+use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
-use super::{CliError, ServerArgs, output, resolve, table::Table};
+use super::{CliError, ServerArgs, output, table::Table};
 use crate::proto::v1::{Filter, GroupVersionResource};
 
 /// What `informerd admin --help` ends with.
@@ -112,7 +112,7 @@ fn list<'a, T, E: Entry>(
 ) -> Result<(), CliError> {
     let entries: Vec<E> = entries.iter().map(entry).collect();
     if args.output == Some(PageFormat::Json) {
-        return write_json(out, &entries);
+        return output::write_json(out, &entries);
     }
     if entries.is_empty() {
         anstream::eprintln!("{}", "nothing: no stream has asked for anything".dimmed());
@@ -135,16 +135,7 @@ fn list<'a, T, E: Entry>(
                 .collect()
         })
         .collect();
-    rows.iter().for_each(|row| table.fit(row));
-    for row in &rows {
-        table.row(out, row, Style::new())?;
-    }
-    Ok(())
-}
-
-fn write_json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
-    output::write_line(out, &text)
+    Ok(table.rows(out, &rows)?)
 }
 
 /// The name as `get` and `watch` take it, for example `deployments.v1.apps`.
@@ -159,7 +150,7 @@ fn name(resource: Option<&GroupVersionResource>) -> String {
 }
 
 /// A filter as JSON and in the words of the flags of `watch`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FilterRow<'a> {
     namespaces: &'a [String],
@@ -170,7 +161,11 @@ struct FilterRow<'a> {
 }
 
 impl<'a> FilterRow<'a> {
-    fn of(filter: &'a Filter) -> Self {
+    /// None is everything.
+    fn of(filter: Option<&'a Filter>) -> Self {
+        let Some(filter) = filter else {
+            return Self::default();
+        };
         Self {
             namespaces: &filter.namespaces,
             names: &filter.names,

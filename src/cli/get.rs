@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use clap::Args;
 use jiff::Timestamp;
-use owo_colors::{OwoColorize as _, Style};
+use owo_colors::OwoColorize as _;
 
 use super::{
     CliError, ServerArgs,
@@ -161,11 +161,7 @@ fn write_table(
         Ok(cells)
     });
     let rows: Vec<Vec<String>> = rows.collect::<Result<_, CliError>>()?;
-    rows.iter().for_each(|row| table.fit(row));
-    for row in &rows {
-        table.row(out, row, Style::new())?;
-    }
-    Ok(())
+    Ok(table.rows(out, &rows)?)
 }
 
 /// A `List` object, as kubectl makes it out of several.

@@ -1,6 +1,6 @@
 //! The forms in which objects and events are written.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -116,6 +116,12 @@ pub(crate) fn yaml(object: &[u8]) -> Result<String, CliError> {
     let value: serde_json::Value =
         serde_json::from_slice(object).map_err(|e| no_json(e.to_string()))?;
     serde_saphyr::to_string(&value).map_err(|e| no_json(e.to_string()))
+}
+
+/// Writes a value as indented JSON.
+pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
+    write_line(out, &text)
 }
 
 /// Writes bytes and ends the line.

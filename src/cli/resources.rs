@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::{Args, ValueEnum};
-use owo_colors::Style;
 use serde::Serialize;
 
 use super::{CliError, ServerArgs, output, resolve, table::Table};
@@ -59,8 +58,7 @@ fn write(
 ) -> Result<(), CliError> {
     if args.output == Some(ResourcesFormat::Json) {
         let rows: Vec<Row<'_>> = resources.iter().map(Row::of).collect();
-        let text = serde_json::to_vec_pretty(&rows).map_err(io::Error::from)?;
-        return output::write_line(out, &text);
+        return output::write_json(out, &rows);
     }
     let wide = args.output.is_some();
     let mut columns = vec![
@@ -93,11 +91,7 @@ fn write(
         })
         .collect();
     let mut table = Table::new(&columns, !args.no_headers);
-    rows.iter().for_each(|row| table.fit(row));
-    for row in &rows {
-        table.row(out, row, Style::new())?;
-    }
-    Ok(())
+    Ok(table.rows(out, &rows)?)
 }
 
 #[derive(Serialize)]

@@ -30,8 +30,15 @@ impl Table {
         }
     }
 
+    /// Writes rows that are all at hand: each column is as wide as its widest cell.
+    pub(crate) fn rows(&mut self, out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
+        rows.iter().for_each(|row| self.fit(row));
+        let mut rows = rows.iter();
+        rows.try_for_each(|row| self.row(out, row, Style::new()))
+    }
+
     /// Makes room for a row that will be written later.
-    pub(crate) fn fit(&mut self, cells: &[String]) {
+    fn fit(&mut self, cells: &[String]) {
         for (width, cell) in self.widths.iter_mut().zip(cells) {
             *width = (*width).max(cell.chars().count());
         }

@@ -5,10 +5,10 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{FilterRow, name, resolve, write_json};
+use super::{FilterRow, name};
 use crate::{
-    cli::{CliError, ServerArgs, filter::FilterArgs},
-    proto::v1::{ExplainFilterRequest, ExplainFilterResponse, Filter, FilterAnchor},
+    cli::{CliError, ServerArgs, filter::FilterArgs, output, resolve, table},
+    proto::v1::{ExplainFilterRequest, ExplainFilterResponse, FilterAnchor},
 };
 
 /// Arguments of `informerd admin explain`.
@@ -52,17 +52,16 @@ pub(super) fn write(
     format: Option<ExplainFormat>,
     answer: &ExplainFilterResponse,
 ) -> Result<(), CliError> {
-    let everything = Filter::default();
     let explained = Explained {
         resource: name(answer.resource.as_ref()),
-        filter: FilterRow::of(answer.filter.as_ref().unwrap_or(&everything)),
+        filter: FilterRow::of(answer.filter.as_ref()),
         found_by: found_by(answer.anchor()),
         term: &answer.anchor_term,
         fingerprint: &answer.fingerprint,
         streams: answer.subscriptions,
     };
     match format {
-        Some(ExplainFormat::Json) => write_json(out, &explained),
+        Some(ExplainFormat::Json) => output::write_json(out, &explained),
         None => explained.write(out),
     }
 }
@@ -89,7 +88,7 @@ impl Explained<'_> {
             ("fingerprint", self.fingerprint.to_owned()),
         ];
         for (what, value) in lines {
-            let value = crate::cli::table::printable(&value);
+            let value = table::printable(&value);
             writeln!(out, "{:<13}{value}", format!("{what}:"))?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Column, Entry, FilterRow, name, size};
-use crate::proto::v1::{Filter, SubscriptionGroup};
+use crate::proto::v1::SubscriptionGroup;
 
 pub(super) const COLUMNS: [Column; 6] = [
     ("RESOURCE", false),
@@ -15,16 +15,9 @@ pub(super) const COLUMNS: [Column; 6] = [
 ];
 
 pub(super) fn row(group: &SubscriptionGroup) -> Row<'_> {
-    static EVERYTHING: Filter = Filter {
-        namespaces: Vec::new(),
-        names: Vec::new(),
-        label_selector: String::new(),
-        field_selector: String::new(),
-        event_types: Vec::new(),
-    };
     Row {
         resource: name(group.resource.as_ref()),
-        filter: FilterRow::of(group.filter.as_ref().unwrap_or(&EVERYTHING)),
+        filter: FilterRow::of(group.filter.as_ref()),
         include_old_object: group.include_old_object,
         streams: group.subscriptions,
         log_bytes: group.log_bytes,

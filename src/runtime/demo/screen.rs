@@ -216,11 +216,7 @@ $ informerd watch pods -A -o wide",
             "with the first row".to_owned(),
         ]);
         let mut table = Table::new(&columns, true);
-        rows.iter().for_each(|row| table.fit(row));
-        for row in &rows {
-            table.row(&mut self.out, row, Style::new())?;
-        }
-        Ok(())
+        Ok(table.rows(&mut self.out, &rows)?)
     }
 }
 
