@@ -35,6 +35,8 @@ pub struct View {
     budget: Arc<Budget>,
     /// In the budget.
     number: usize,
+    /// Most bytes that are appended together.
+    most: usize,
     state: Mutex<State>,
     /// Held by the one that encodes what the log no longer holds. Taken before all other locks.
     past: Mutex<()>,
@@ -101,6 +103,7 @@ pub enum Past {
 
 impl View {
     pub(super) fn new(query: Query, mint: Mint, log: Log, budget: Arc<Budget>) -> Arc<Self> {
+        let most = log.limit().max(MESSAGE_BYTES);
         let state = State {
             log,
             readers: Readers::default(),
@@ -111,6 +114,7 @@ impl View {
             mint,
             number: budget.enrol(view),
             budget,
+            most,
             state: Mutex::new(state),
             past: Mutex::default(),
         })
@@ -266,8 +270,7 @@ impl View {
     /// Appends what this view shows of `changes`, if there is room: nothing is evicted for it, which
     /// is for [`Budget::ease`] to do when the feed's lock is released. Gives those to wake to `wake`.
     pub(super) fn append(&self, changes: &[Arc<Change>], wake: &mut Vec<Waker>) {
-        let most = self.state.lock().log.limit().max(MESSAGE_BYTES);
-        let has_room = |bytes: usize| bytes <= most && self.budget.can_keep(bytes);
+        let has_room = |bytes: usize| bytes <= self.most && self.budget.can_keep(bytes);
         let shown = encode_units(self, changes, has_room);
         let mut state = self.state.lock();
         match shown {
