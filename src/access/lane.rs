@@ -2,8 +2,8 @@
 //! those who ask little.
 //!
 //! Turns go round among those who ask, one question each, and where it is so wanted one asker has
-//! at most a share of them. When the lane is full a newcomer takes the place of the last question of whoever has most
-//! waiting. So a flood delays, and turns away, whoever it comes from.
+//! at most a share of them. When the lane is full a newcomer takes the place of the last question
+//! of whoever has most waiting. So a flood delays, and turns away, whoever it comes from.
 
 mod asker;
 #[cfg(test)]

@@ -329,7 +329,9 @@ impl Table<'_> {
             .chain(["resources", "reflection", "health", "admin"])
             .collect();
         let mut text = format!("| allowed/refused | {} |\n", ways.join(" | "));
-        for (name, _) in SHOWN {
+        let played =
+            |(name, _): &(&'static str, Shown)| self.cells.contains_key(&(*name, "health"));
+        for (name, _) in SHOWN.iter().filter(|row| played(row)) {
             let cell = |way: &&'static str| {
                 let cell = self.cells.get(&(name, *way)).copied().unwrap_or_default();
                 format!("{}/{}", cell.allowed, cell.refused)
